@@ -1,0 +1,22 @@
+"""The one door to array_api_compat: which library an array belongs to, and where it lives."""
+
+from typing import Any
+
+import array_api_compat
+
+from .types import Array, Namespace
+
+
+def namespace(*arrays: Array) -> Namespace:
+    """The array-API namespace that all ``arrays`` belong to; ``None`` and Python scalars are passed over."""
+    return array_api_compat.array_namespace(*arrays)
+
+
+def device(x: Array) -> Any:
+    """The device ``x`` lives on, in the words of its own library."""
+    return array_api_compat.device(x)
+
+
+def writeable(x: Array) -> bool:
+    """Whether a fresh array of x's library can be filled slice by slice (JAX's cannot)."""
+    return not array_api_compat.is_jax_array(x)

@@ -1,0 +1,55 @@
+"""What a cell is: five functions of its parameters, a palindrome."""
+
+from abc import ABC, abstractmethod
+
+import numpy as np
+
+from ..types import Array, Namespace, Params
+
+
+class Cell(ABC):
+    """One recurrent step and its reverse, written for a library that is handed in as ``xp``.
+
+        u         = project(xp, p, x)                        all steps at once: x (N, D) → u (N, G), N = T·B
+        s, saved  = step(xp, p, u, s)                        one step: u (B, G), s a tuple of (B, n)
+        k         = linearize(xp, p, s, saved)               all steps at once: the states before each, and what it saved
+        ds, delta = step_vjp(xp, p, k, ds)                   one step back, linear in ds
+        dx, dp    = project_vjp(xp, p, x, s, k, delta)       all steps at once: every weight gradient
+
+    The outer functions and ``linearize`` see time folded into the batch, so they are plain matrix algebra, done once per
+    sequence. A cell is a frozen dataclass; it holds no arrays and never meets lengths, directions or time.
+    Rows never meet: row b of each result depends on row b of the arguments alone.
+    """
+
+    hidden: int
+
+    @property
+    def state_sizes(self) -> tuple[int, ...]:
+        """The width of each leaf of the state; the first leaf is the output."""
+        return (self.hidden,)
+
+    @abstractmethod
+    def init(self, rng: np.random.Generator, features: int) -> Params:
+        """Fresh parameters for ``features`` inputs: a dict of float64 NumPy arrays."""
+
+    @abstractmethod
+    def project(self, xp: Namespace, p: Params, x: Array) -> Array:
+        """The drive u (N, G): all that the steps see of x (N, D)."""
+
+    @abstractmethod
+    def step(self, xp: Namespace, p: Params, u: Array, s: tuple) -> tuple[tuple, tuple]:
+        """The state after one step, and what the way back needs beside the state before it."""
+
+    def linearize(self, xp: Namespace, p: Params, s: tuple, saved: tuple) -> tuple:
+        """The coefficients of ``step_vjp``, (N, n) arrays; by default all there is, (*s, *saved)."""
+        return (*s, *saved)
+
+    @abstractmethod
+    def step_vjp(self, xp: Namespace, p: Params, k: tuple, ds: tuple) -> tuple[tuple, tuple]:
+        """From the cotangent of the state after a step, that of the state before it, and what the weights will need."""
+
+    @abstractmethod
+    def project_vjp(
+        self, xp: Namespace, p: Params, x: Array, s: tuple, k: tuple, delta: tuple
+    ) -> tuple[Array, Params]:
+        """dx (N, D), and the gradients of ``p`` summed over all N rows."""

