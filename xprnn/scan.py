@@ -1,8 +1,8 @@
 """A cell over time, and the reverse.
 
-A sequence is a list of pieces. One piece is full backpropagation through time; pieces that are computed again on the way
-back are checkpointing; not passing ``ds`` from one call to the one before is truncated backpropagation; pieces of length
-one are streaming.
+A sequence is a list of pieces. One piece is full backpropagation through time; pieces that are computed again on the
+way back are checkpointing; not passing ``ds`` from one call to the one before is truncated backpropagation; pieces of
+length one are streaming.
 """
 
 from typing import Any, NamedTuple

@@ -14,8 +14,12 @@
 
 from typing import Any
 
+from numpy.random import Generator
+
 Array = Any
 Namespace = Any
 Params = dict[str, Any]
 State = Any
 Shape = tuple[int | None, ...]
+
+__all__ = ["Array", "Generator", "Namespace", "Params", "Shape", "State"]

@@ -2,9 +2,7 @@
 
 from abc import ABC, abstractmethod
 
-import numpy as np
-
-from ..types import Array, Namespace, Params
+from ..types import Array, Generator, Namespace, Params
 
 
 class Cell(ABC):
@@ -12,12 +10,12 @@ class Cell(ABC):
 
         u         = project(xp, p, x)                        all steps at once: x (N, D) → u (N, G), N = T·B
         s, saved  = step(xp, p, u, s)                        one step: u (B, G), s a tuple of (B, n)
-        k         = linearize(xp, p, s, saved)               all steps at once: the states before each, and what it saved
+        k         = linearize(xp, p, s, saved)               all steps at once: the states before each, what it saved
         ds, delta = step_vjp(xp, p, k, ds)                   one step back, linear in ds
         dx, dp    = project_vjp(xp, p, x, s, k, delta)       all steps at once: every weight gradient
 
-    The outer functions and ``linearize`` see time folded into the batch, so they are plain matrix algebra, done once per
-    sequence. A cell is a frozen dataclass; it holds no arrays and never meets lengths, directions or time.
+    The outer functions and ``linearize`` see time folded into the batch, so they are plain matrix algebra, done once
+    per sequence. A cell is a frozen dataclass; it holds no arrays and never meets lengths, directions or time.
     Rows never meet: row b of each result depends on row b of the arguments alone.
     """
 
@@ -29,7 +27,7 @@ class Cell(ABC):
         return (self.hidden,)
 
     @abstractmethod
-    def init(self, rng: np.random.Generator, features: int) -> Params:
+    def init(self, rng: Generator, features: int) -> Params:
         """Fresh parameters for ``features`` inputs: a dict of float64 NumPy arrays."""
 
     @abstractmethod

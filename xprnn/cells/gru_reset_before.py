@@ -2,12 +2,10 @@
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from .. import initializers
 from ..ops.activations import sigmoid
 from ..ops.gates import drop, split
-from ..types import Array, Namespace, Params
+from ..types import Array, Generator, Namespace, Params
 from .base import Cell
 
 
@@ -27,7 +25,7 @@ class GRUResetBefore(Cell):
     hidden: int
     bias: bool = True
 
-    def init(self, rng: np.random.Generator, features: int) -> Params:
+    def init(self, rng: Generator, features: int) -> Params:
         H = self.hidden
         p = {
             "Wx": initializers.glorot_uniform(rng, (features, H), gates=3),

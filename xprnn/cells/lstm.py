@@ -2,12 +2,10 @@
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from .. import initializers
 from ..ops.activations import sigmoid
 from ..ops.gates import drop, split
-from ..types import Array, Namespace, Params
+from ..types import Array, Generator, Namespace, Params
 from .base import Cell
 
 
@@ -15,7 +13,7 @@ from .base import Cell
 class LSTM(Cell):
     """Long short-term memory.
 
-        i, f, o = σ(x Wx + h Wh + b),  g = tanh(x Wx + h Wh + b)      each from its block of columns, in the order i f g o
+        i, f, o = σ(x Wx + h Wh + b),  g = tanh(x Wx + h Wh + b)    each from its block of columns, in the order i f g o
         c' = f ⊙ c + i ⊙ g
         h' = o ⊙ tanh(c')
 
@@ -31,7 +29,7 @@ class LSTM(Cell):
     def state_sizes(self) -> tuple[int, ...]:
         return (self.hidden, self.hidden)
 
-    def init(self, rng: np.random.Generator, features: int) -> Params:
+    def init(self, rng: Generator, features: int) -> Params:
         H = self.hidden
         p = {
             "Wx": initializers.glorot_uniform(rng, (features, H), gates=4),

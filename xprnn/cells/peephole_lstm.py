@@ -2,12 +2,10 @@
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from .. import initializers
 from ..ops.activations import sigmoid
 from ..ops.gates import drop, split
-from ..types import Array, Namespace, Params
+from ..types import Array, Generator, Namespace, Params
 from .base import Cell
 from .lstm import LSTM
 
@@ -34,7 +32,7 @@ class PeepholeLSTM(Cell):
     def state_sizes(self) -> tuple[int, ...]:
         return (self.hidden, self.hidden)
 
-    def init(self, rng: np.random.Generator, features: int) -> Params:
+    def init(self, rng: Generator, features: int) -> Params:
         peepholes = {"Wc": initializers.zeros(rng, (3 * self.hidden,))}
         return LSTM(self.hidden, self.bias).init(rng, features) | peepholes
 

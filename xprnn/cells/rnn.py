@@ -2,12 +2,10 @@
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from .. import initializers
 from ..ops import activations
 from ..ops.gates import drop
-from ..types import Array, Namespace, Params
+from ..types import Array, Generator, Namespace, Params
 from .base import Cell
 
 
@@ -27,7 +25,7 @@ class RNN(Cell):
     def __post_init__(self) -> None:
         activations.get(self.activation)
 
-    def init(self, rng: np.random.Generator, features: int) -> Params:
+    def init(self, rng: Generator, features: int) -> Params:
         H = self.hidden
         p = {"Wx": initializers.glorot_uniform(rng, (features, H)), "Wh": initializers.orthogonal(rng, (H, H))}
         return p | {"b": initializers.zeros(rng, (H,))} if self.bias else p

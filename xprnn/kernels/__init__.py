@@ -20,7 +20,9 @@ class Kernel(Protocol):
         self, cell: Cell, p: Params, x: Array, s: tuple, mask: Array | None, reverse: bool, keep: bool = True
     ) -> tuple[Array, tuple, Any]: ...
 
-    def backward(self, cell: Cell, p: Params, tape: Any, dys: Array | None, ds: tuple) -> tuple[Array, tuple, Params]: ...
+    def backward(
+        self, cell: Cell, p: Params, tape: Any, dys: Array | None, ds: tuple
+    ) -> tuple[Array, tuple, Params]: ...
 
 
 KERNELS: dict[str, Kernel] = {"loop": loop}

@@ -1,0 +1,64 @@
+"""What a layer is: a frozen description without arrays, and a pair of functions of its parameters."""
+
+from abc import ABC, abstractmethod
+from typing import Any, NamedTuple
+
+from ..random import Key
+from ..types import Array, Generator, Params, Shape, State
+
+
+class Context(NamedTuple):
+    """What a call knows besides its data.
+
+    mask: (B, T) bool, True where a step is real; None when all are.
+    key:  the source of this call's dropout; its presence means training.
+    tape: False where no reverse will follow: recurrent layers then keep nothing.
+    """
+
+    mask: Array | None = None
+    key: Key | None = None
+    tape: bool = True
+
+
+class Layer(ABC):
+    """One stage of a model: ``forward`` and its reverse given a tape.
+
+    Layers hold no arrays: parameters come in as an argument, and what the reverse needs goes out as the tape.
+    """
+
+    @property
+    def shortens(self) -> bool:
+        """Whether the output has no time axis any more; the mask ends here."""
+        return False
+
+    @property
+    def rank(self) -> int | None:
+        """How many axes one sample has: 2 for (time, features), 1 for token ids; None where the layer takes any."""
+        return None
+
+    @property
+    def streams(self) -> bool:
+        """Whether one step at a time, with the state carried, equals the whole sequence."""
+        return True
+
+    def check(self, x: Array, mask: Array | None) -> None:  # noqa: B027 (most layers have nothing to look at)
+        """Look at the values of ``x`` where a wrong one could pass unseen, and raise ValueError. For the door only."""
+
+    def mask_after(self, x: Array, mask: Array | None) -> Array | None:
+        """The mask (B, T) for the layers after this one, from its input and the mask that came with it."""
+        return None if self.shortens else mask
+
+    @abstractmethod
+    def init(self, rng: Generator, shape: Shape) -> tuple[Params, Shape]:
+        """Fresh parameters (float64, on the host) for samples of ``shape``, and the shape that comes out.
+
+        Shapes are one sample's: (None, D) is any number of steps of D features, (D,) features, (None,) token ids.
+        """
+
+    @abstractmethod
+    def forward(self, p: Params, x: Array, state: State, ctx: Context) -> tuple[Array, State, Any]:
+        """y, the state after the last step, and the tape of the reverse. A ``state`` of None is the initial one."""
+
+    @abstractmethod
+    def backward(self, p: Params, tape: Any, dy: Array | None, dstate: State) -> tuple[Array | None, State, Params]:
+        """dx, the cotangent of the initial state, and the gradients of ``p``, from those of y and the final state."""

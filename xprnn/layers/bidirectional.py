@@ -1,0 +1,90 @@
+"""Two directions over the same input, merged."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from ..arrays import namespace
+from ..types import Array, Generator, Params, Shape, State
+from .base import Context, Layer
+from .direction import Direction
+
+MERGES = ("concat", "sum", "mean", "mul")
+
+
+@dataclass(frozen=True)
+class Bidirectional(Layer):
+    """Run ``forward_layer`` and ``backward_layer`` over x (B, T, D) and merge their outputs, step by step.
+
+    merge: "concat" [a, b] (B, T, H1 + H2), "sum" a + b, "mean" (a + b) / 2, "mul" a ⊙ b.
+    State: (forward's, backward's).
+    Each direction starts at its own end of every sequence, so the last output merges the forward direction's last
+    step with the backward direction's last, which stands at time 0.
+    Source: Schuster and Paliwal, Bidirectional recurrent neural networks (1997).
+    """
+
+    forward_layer: Direction
+    backward_layer: Direction
+    merge: str = "concat"
+
+    def __post_init__(self) -> None:
+        if self.merge not in MERGES:
+            raise ValueError(f"merge is one of {', '.join(MERGES)}, not {self.merge!r}")
+        sizes = [layer.cell.state_sizes[0] for layer in (self.forward_layer, self.backward_layer)]
+        if self.merge != "concat" and sizes[0] != sizes[1]:
+            raise ValueError(f"merge={self.merge!r} wants two outputs of one width, not {sizes[0]} and {sizes[1]}")
+        if self.forward_layer.reverse or not self.backward_layer.reverse:
+            raise ValueError("of Bidirectional's layers the first has reverse=False and the second reverse=True")
+
+    @property
+    def rank(self) -> int | None:
+        return 2
+
+    @property
+    def streams(self) -> bool:
+        return False
+
+    def init(self, rng: Generator, shape: Shape) -> tuple[Params, Shape]:
+        forward, (T, a) = self.forward_layer.init(rng, shape)
+        backward, (_, b) = self.backward_layer.init(rng, shape)
+        return {"forward": forward, "backward": backward}, (T, a + b if self.merge == "concat" else a)  # type: ignore[operator]
+
+    def forward(self, p: Params, x: Array, state: State, ctx: Context) -> tuple[Array, State, Any]:
+        first, second = (None, None) if state is None else state
+        inner = ctx if ctx.key is None else ctx._replace(key=ctx.key.fold("forward"))
+        outer = ctx if ctx.key is None else ctx._replace(key=ctx.key.fold("backward"))
+        a, end_a, tape_a = self.forward_layer.forward(p["forward"], x, first, inner)
+        b, end_b, tape_b = self.backward_layer.forward(p["backward"], x, second, outer)
+        return self._join(a, b), (end_a, end_b), (tape_a, tape_b, a, b)
+
+    def backward(self, p: Params, tape: Any, dy: Array | None, dstate: State) -> tuple[Array | None, State, Params]:
+        tape_a, tape_b, a, b = tape
+        da, db = (None, None) if dy is None else self._join_vjp(a, b, dy)
+        first, second = (None, None) if dstate is None else dstate
+        dx_a, ds_a, dp_a = self.forward_layer.backward(p["forward"], tape_a, da, first)
+        dx_b, ds_b, dp_b = self.backward_layer.backward(p["backward"], tape_b, db, second)
+        return dx_a + dx_b, (ds_a, ds_b), {"forward": dp_a, "backward": dp_b}
+
+    def final(self, state: State, any_step: Array | None) -> Array:
+        """The last outputs of both directions (B, H), merged: 0 in rows without a step."""
+        return self._join(self.forward_layer.final(state[0], any_step), self.backward_layer.final(state[1], any_step))
+
+    def final_vjp(self, state: State, any_step: Array | None, dy: Array) -> State:
+        """The last states' cotangents from that of ``final``'s result."""
+        a, b = self.forward_layer.final(state[0], any_step), self.backward_layer.final(state[1], any_step)
+        da, db = self._join_vjp(a, b, dy)
+        return (
+            self.forward_layer.final_vjp(state[0], any_step, da),
+            self.backward_layer.final_vjp(state[1], any_step, db),
+        )
+
+    def _join(self, a: Array, b: Array) -> Array:
+        if self.merge == "concat":
+            return namespace(a).concat([a, b], axis=-1)
+        return {"sum": lambda: a + b, "mean": lambda: 0.5 * (a + b), "mul": lambda: a * b}[self.merge]()
+
+    def _join_vjp(self, a: Array, b: Array, dy: Array) -> tuple[Array, Array]:
+        if self.merge == "concat":
+            return dy[..., : a.shape[-1]], dy[..., a.shape[-1] :]
+        if self.merge == "mul":
+            return dy * b, dy * a
+        return (dy, dy) if self.merge == "sum" else (0.5 * dy, 0.5 * dy)

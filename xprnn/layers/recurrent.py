@@ -1,0 +1,191 @@
+"""Recurrent layers: cells stacked, in one direction or both, with dropout between them."""
+
+from abc import abstractmethod
+from dataclasses import dataclass
+from typing import Any
+
+from .. import cells as _cells
+from .. import tree
+from ..arrays import namespace
+from ..types import Array, Generator, Params, Shape, State
+from .base import Context, Layer
+from .bidirectional import Bidirectional
+from .direction import Direction
+from .dropout import Dropout
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stack(Layer):
+    """What all recurrent layers share: (B, T, D) -> (B, T, H), or (B, H) unless ``return_sequences``.
+
+    bidirectional:     run each layer in both directions; ``merge`` is "concat", "sum", "mean" or "mul".
+    return_sequences:  the whole sequence, or the last output alone: each direction's last, at each sequence's end.
+    dropout:           rate of dropout on each layer's output but the last's.
+    recurrent_dropout: rate of dropout of h on its way into the recurrent weights, one mask a sequence and call.
+    reverse:           run from each sequence's end to its beginning; y stays in the order of x.
+    segment:           checkpointing: memory for this many steps at a time, for one forward more on the way back.
+    learn_state:       the initial state, where none is given, is a parameter.
+
+    State: a tuple, for each layer a tuple of (B, n); for each layer a pair of such tuples where bidirectional.
+    A step where the mask is False leaves the state alone and gives 0.
+    Raises ValueError for rates outside [0, 1), sizes or segments below 1, an unknown merge.
+    """
+
+    bidirectional: bool = False
+    merge: str = "concat"
+    return_sequences: bool = True
+    dropout: float = 0.0
+    recurrent_dropout: float = 0.0
+    reverse: bool = False
+    segment: int | None = None
+    learn_state: bool = False
+
+    def __post_init__(self) -> None:
+        for name in ("dropout", "recurrent_dropout"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ValueError(f"{name} is a rate from 0 to below 1, not {getattr(self, name)}")
+        if self.segment is not None and self.segment < 1:
+            raise ValueError(f"segment is a number of steps, 1 or more, not {self.segment}")
+        if self.bidirectional and self.reverse:
+            raise ValueError("bidirectional=True runs both ways already; reverse=True does not go with it")
+        if any(cell.hidden < 1 for cell in self.cell_stack()) or not self.cell_stack():
+            raise ValueError(f"a recurrent layer has one or more layers of one or more units, not {self}")
+        _ = self.layers
+
+    @abstractmethod
+    def cell_stack(self) -> tuple[_cells.Cell, ...]:
+        """The cell of each layer, from the input up."""
+
+    @property
+    def layers(self) -> tuple[Direction | Bidirectional, ...]:
+        """The layers that this one stacks."""
+        return tuple(self._both(cell) if self.bidirectional else self._one(cell) for cell in self.cell_stack())
+
+    @property
+    def rank(self) -> int | None:
+        return 2
+
+    @property
+    def shortens(self) -> bool:
+        return not self.return_sequences
+
+    @property
+    def streams(self) -> bool:
+        return not (self.bidirectional or self.reverse)
+
+    def init(self, rng: Generator, shape: Shape) -> tuple[Params, Shape]:
+        p: Params = {}
+        for n, layer in enumerate(self.layers):
+            p[str(n)], shape = layer.init(rng, shape)
+        return p, shape if self.return_sequences else shape[1:]
+
+    def forward(self, p: Params, x: Array, state: State, ctx: Context) -> tuple[Array, State, Any]:
+        if state is not None and len(state) != len(self.layers):
+            raise ValueError(f"{self} wants a state of {len(self.layers)} layers, not {len(state)}")
+        states, tapes, drops = [], [], []
+        for n, layer in enumerate(self.layers):
+            inner = ctx if ctx.key is None else ctx._replace(key=ctx.key.fold(n))
+            if n:
+                x, _, dropped = Dropout(self.dropout).forward({}, x, None, inner)
+                drops.append(dropped)
+            x, end, tape = layer.forward(p[str(n)], x, None if state is None else state[n], inner)
+            states.append(end)
+            tapes.append(tape)
+        any_step = None if ctx.mask is None else namespace(x).any(ctx.mask, axis=1)
+        y = x if self.return_sequences else self.layers[-1].final(states[-1], any_step)
+        return y, tuple(states), (tapes, drops, states[-1], any_step)
+
+    def backward(self, p: Params, tape: Any, dy: Array | None, dstate: State) -> tuple[Array | None, State, Params]:
+        tapes, drops, end, any_step = tape
+        dends = [None] * len(tapes) if dstate is None else list(dstate)
+        if dy is not None and not self.return_sequences:
+            more = self.layers[-1].final_vjp(end, any_step, dy)
+            dends[-1] = more if dends[-1] is None else tree.map(lambda a, b: a + b, dends[-1], more)
+            dy = None
+        grads, dstates = {}, []
+        for n, layer in reversed(list(enumerate(self.layers))):
+            dy, begin, grads[str(n)] = layer.backward(p[str(n)], tapes[n], dy, dends[n])
+            if n:
+                dy, _, _ = Dropout(self.dropout).backward({}, drops[n - 1], dy, ())
+            dstates.append(begin)
+        return dy, tuple(reversed(dstates)), {name: grads[name] for name in p}
+
+    def _one(self, cell: _cells.Cell, reverse: bool | None = None) -> Direction:
+        reverse = self.reverse if reverse is None else reverse
+        return Direction(cell, reverse, self.segment, self.recurrent_dropout, self.learn_state)
+
+    def _both(self, cell: _cells.Cell) -> Bidirectional:
+        return Bidirectional(self._one(cell, False), self._one(cell, True), self.merge)
+
+
+def _sizes(hidden: int | tuple[int, ...], num_layers: int) -> tuple[int, ...]:
+    """The width of each layer: ``hidden`` repeated, or a width for each."""
+    if isinstance(hidden, int):
+        return (hidden,) * num_layers
+    if num_layers not in (1, len(hidden)):
+        raise ValueError(f"hidden={hidden} gives {len(hidden)} layers, num_layers={num_layers}")
+    return tuple(hidden)
+
+
+@dataclass(frozen=True)
+class Recurrent(Stack):
+    """Any cells, stacked: ``Recurrent((MyCell(64), MyCell(32)), bidirectional=True)``; the options are Stack's."""
+
+    cells: _cells.Cell | tuple[_cells.Cell, ...]
+
+    def cell_stack(self) -> tuple[_cells.Cell, ...]:
+        return self.cells if isinstance(self.cells, tuple) else (self.cells,)
+
+
+@dataclass(frozen=True)
+class RNN(Stack):
+    """Elman networks, stacked (see ``cells.RNN``): ``hidden`` units, or a number for each layer; options as Stack's."""
+
+    hidden: int | tuple[int, ...]
+    num_layers: int = 1
+    activation: str = "tanh"
+    bias: bool = True
+
+    def cell_stack(self) -> tuple[_cells.Cell, ...]:
+        return tuple(_cells.RNN(n, self.activation, self.bias) for n in _sizes(self.hidden, self.num_layers))
+
+
+@dataclass(frozen=True)
+class LSTM(Stack):
+    """LSTMs, stacked (see ``cells.LSTM``): ``hidden`` units, or a number for each layer; options as Stack's."""
+
+    hidden: int | tuple[int, ...]
+    num_layers: int = 1
+    bias: bool = True
+
+    def cell_stack(self) -> tuple[_cells.Cell, ...]:
+        return tuple(_cells.LSTM(n, self.bias) for n in _sizes(self.hidden, self.num_layers))
+
+
+@dataclass(frozen=True)
+class PeepholeLSTM(Stack):
+    """Peephole LSTMs, stacked (see ``cells.PeepholeLSTM``): ``hidden`` units, or a number for each layer."""
+
+    hidden: int | tuple[int, ...]
+    num_layers: int = 1
+    bias: bool = True
+
+    def cell_stack(self) -> tuple[_cells.Cell, ...]:
+        return tuple(_cells.PeepholeLSTM(n, self.bias) for n in _sizes(self.hidden, self.num_layers))
+
+
+@dataclass(frozen=True)
+class GRU(Stack):
+    """GRUs, stacked: ``hidden`` units, or a number for each layer; options as Stack's.
+
+    reset_after: the form of PyTorch and Keras (``cells.GRU``); False is the published one (``cells.GRUResetBefore``).
+    """
+
+    hidden: int | tuple[int, ...]
+    num_layers: int = 1
+    reset_after: bool = True
+    bias: bool = True
+
+    def cell_stack(self) -> tuple[_cells.Cell, ...]:
+        form = _cells.GRU if self.reset_after else _cells.GRUResetBefore
+        return tuple(form(n, self.bias) for n in _sizes(self.hidden, self.num_layers))

@@ -1,0 +1,101 @@
+"""Layers one after the other."""
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from .. import tree
+from ..types import Array, Generator, Params, Shape, State
+from .base import Context, Layer
+
+
+@dataclass(frozen=True, init=False, repr=False)
+class Sequential(Layer):
+    """Run ``layers`` in order: ``Sequential(Embedding(100, 64), LSTM(128), Dense(100))``.
+
+    Parameters are a dict by layer name: "embedding", "lstm", "lstm_1", ... The same object given twice is one layer
+    used twice, with one set of parameters; its gradient is the sum of both uses. State: a tuple, one entry a place.
+    """
+
+    layers: tuple[Layer, ...]
+    names: tuple[str, ...]
+
+    def __init__(self, *layers: Layer, names: tuple[str, ...] | None = None) -> None:
+        for layer in layers:
+            if not isinstance(layer, Layer):
+                raise TypeError(f"Sequential takes layers, not {layer!r}")
+        if names is not None and len(names) != len(layers):
+            raise ValueError(f"{len(layers)} layers want as many names, not {len(names)}: {names}")
+        object.__setattr__(self, "layers", layers)
+        object.__setattr__(self, "names", _names(layers) if names is None else tuple(names))
+
+    def __repr__(self) -> str:
+        return f"Sequential({', '.join(map(repr, self.layers))})"
+
+    @property
+    def shortens(self) -> bool:
+        return any(layer.shortens for layer in self.layers)
+
+    @property
+    def rank(self) -> int | None:
+        return self.layers[0].rank if self.layers else None
+
+    @property
+    def streams(self) -> bool:
+        return all(layer.streams for layer in self.layers)
+
+    def check(self, x: Array, mask: Array | None) -> None:
+        if self.layers:
+            self.layers[0].check(x, mask)
+
+    def mask_after(self, x: Array, mask: Array | None) -> Array | None:
+        if self.shortens:
+            return None
+        return self.layers[0].mask_after(x, mask) if self.layers else mask
+
+    def init(self, rng: Generator, shape: Shape) -> tuple[Params, Shape]:
+        p: Params = {}
+        for name, layer in zip(self.names, self.layers, strict=True):
+            fresh, after = layer.init(rng, shape)
+            known = p.setdefault(name, fresh)
+            if _shapes(known) != _shapes(fresh):
+                raise ValueError(f"{name} is used twice, with parameters {_shapes(known)} and {_shapes(fresh)}")
+            shape = after
+        return p, shape
+
+    def forward(self, p: Params, x: Array, state: State, ctx: Context) -> tuple[Array, State, Any]:
+        if state is not None and len(state) != len(self.layers):
+            raise ValueError(f"a model of {len(self.layers)} layers wants as many states, not {len(state)}")
+        states, tapes = [], []
+        for n, (name, layer) in enumerate(zip(self.names, self.layers, strict=True)):
+            inner = ctx if ctx.key is None else ctx._replace(key=ctx.key.fold(n))
+            after = layer.mask_after(x, ctx.mask)
+            x, end, tape = layer.forward(p[name], x, None if state is None else state[n], inner)
+            ctx = ctx._replace(mask=after)
+            states.append(end)
+            tapes.append(tape)
+        return x, tuple(states), tuple(tapes)
+
+    def backward(self, p: Params, tape: Any, dy: Array | None, dstate: State) -> tuple[Array | None, State, Params]:
+        grads: Params = {}
+        dstates = []
+        for n, (name, layer) in reversed(list(enumerate(zip(self.names, self.layers, strict=True)))):
+            dy, begin, dp = layer.backward(p[name], tape[n], dy, None if dstate is None else dstate[n])
+            grads[name] = tree.map(lambda a, b: a + b, grads[name], dp) if name in grads else dp
+            dstates.append(begin)
+        return dy, tuple(reversed(dstates)), {name: grads[name] for name in p}
+
+
+def _shapes(p: Params) -> dict[str, tuple]:
+    return {name: tuple(a.shape) for name, a in tree.flatten(p).items()}
+
+
+def _names(layers: tuple[Layer, ...]) -> tuple[str, ...]:
+    """A name for each place, "lstm", "lstm_1", ...; the same object has the same name wherever it stands."""
+    known: dict[int, str] = {}
+    for layer in layers:
+        if id(layer) not in known:
+            stem = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", type(layer).__name__).lower()
+            taken = sum(re.fullmatch(rf"{stem}(_\d+)?", name) is not None for name in known.values())
+            known[id(layer)] = f"{stem}_{taken}" if taken else stem
+    return tuple(known[id(layer)] for layer in layers)
