@@ -102,7 +102,7 @@ def _selu_slope(xp: Namespace, y: Array) -> Array:
 
 def _softplus(xp: Namespace, x: Array) -> Array:
     """log(1 + eˣ) (Dugas et al., 2001)."""
-    return xp.logaddexp(x, xp.zeros_like(x))
+    return _relu(xp, x) + xp.log1p(xp.exp(-xp.abs(x)))
 
 
 def _softsign(xp: Namespace, x: Array) -> Array:
