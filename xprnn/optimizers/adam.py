@@ -1,0 +1,81 @@
+"""Adam, and AdamW: averages of the gradient and of its square, freed of their bias towards the zeros they start at."""
+
+from dataclasses import dataclass
+
+from .. import tree
+from ..arrays import namespace
+from ..types import Params
+from .base import Optimizer, Rate, Slots, average, check_number, check_rate, squares, zeros
+
+
+@dataclass(frozen=True)
+class Adam(Optimizer):
+    """p ← p − η m̂ / (√v̂ + ε) (Kingma and Ba 2015), as in PyTorch.
+
+    m ← β₁ m + (1 − β₁) g and v ← β₂ v + (1 − β₂) g²; in update t, counted from 1, m̂ = m / (1 − β₁ᵗ) and
+    v̂ = v / (1 − β₂ᵗ).
+    ValueError for a beta outside [0, 1).
+    """
+
+    learning_rate: Rate = 0.001
+    beta_1: float = 0.9
+    beta_2: float = 0.999
+    epsilon: float = 1e-8
+
+    def __post_init__(self) -> None:
+        _check(self)
+
+    def init(self, params: Params) -> Slots:
+        """{"step": 0, "m": zeros, "v": zeros}."""
+        return {"step": 0, "m": zeros(params), "v": zeros(params)}
+
+    def update(self, params: Params, grads: Params, state: Slots) -> tuple[Params, Slots]:
+        """The parameters and the state after one step along ``grads``."""
+        return _update(self, params, grads, state)
+
+
+@dataclass(frozen=True)
+class AdamW(Optimizer):
+    """Adam after p ← (1 − η λ) p, weight decay apart from the gradient (Loshchilov and Hutter 2019), as in PyTorch.
+
+    weight_decay: λ, for every parameter, biases among them.
+    ValueError for a beta outside [0, 1) or a weight_decay below 0.
+    """
+
+    learning_rate: Rate = 0.001
+    beta_1: float = 0.9
+    beta_2: float = 0.999
+    epsilon: float = 1e-8
+    weight_decay: float = 0.01
+
+    def __post_init__(self) -> None:
+        _check(self)
+        check_number(self, "weight_decay")
+
+    def init(self, params: Params) -> Slots:
+        """{"step": 0, "m": zeros, "v": zeros}."""
+        return {"step": 0, "m": zeros(params), "v": zeros(params)}
+
+    def update(self, params: Params, grads: Params, state: Slots) -> tuple[Params, Slots]:
+        """The parameters and the state after one step along ``grads``."""
+        kept = 1.0 - self.rate(state["step"]) * self.weight_decay
+        return _update(self, tree.map(lambda p: kept * p, params), grads, state)
+
+
+def _check(rule: Adam | AdamW) -> None:
+    """Raise unless the arguments that both share are in range."""
+    check_rate(rule)
+    check_number(rule, "beta_1", below=1.0)
+    check_number(rule, "beta_2", below=1.0)
+    check_number(rule, "epsilon", above=0.0)
+
+
+def _update(rule: Adam | AdamW, params: Params, grads: Params, state: Slots) -> tuple[Params, Slots]:
+    """Adam's step; the corrections are Python floats, so each leaf is gone over once."""
+    step = state["step"] + 1
+    m = average(rule.beta_1, state["m"], grads)
+    v = average(rule.beta_2, state["v"], squares(grads))
+    rate = rule.rate(state["step"]) / (1.0 - rule.beta_1**step)
+    root = (1.0 - rule.beta_2**step) ** 0.5
+    moved = tree.map(lambda p, m, v: p - rate * m / (namespace(v).sqrt(v) / root + rule.epsilon), params, m, v)
+    return moved, {"step": step, "m": m, "v": v}
