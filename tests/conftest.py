@@ -1,0 +1,65 @@
+"""Fixtures that run a test on every backend there is, and the option that makes one of them a must."""
+
+import os
+
+# JAX reads these when it is imported, so they stand before everything else.
+os.environ.setdefault("JAX_ENABLE_X64", "1")
+os.environ.setdefault("JAX_PLATFORMS", "cpu")
+
+import pytest
+import rows
+
+# Fixture -> the rows it runs over.
+FIXTURES = {
+    "backend": [row for row in rows.ROWS if row.name in rows.LIBRARIES],
+    "row": [row for row in rows.ROWS if row.values],
+    "every_row": list(rows.ROWS),
+}
+
+
+def pytest_addoption(parser):
+    parser.addoption("--backend", metavar="NAME", help=f"run this backend only, and fail without: {rows.LIBRARIES}")
+
+
+def pytest_configure(config):
+    name = config.getoption("backend")
+    if name is None:
+        return
+    if name not in rows.LIBRARIES:
+        raise pytest.UsageError(f"--backend {name}: choose one of {', '.join(rows.LIBRARIES)}")
+    for row in rows.ROWS:
+        if row.library == name and rows.problem(row):
+            raise pytest.UsageError(f"--backend {name}: {rows.problem(row)}")
+
+
+def pytest_generate_tests(metafunc):
+    name = metafunc.config.getoption("backend")
+    for fixture, chosen in FIXTURES.items():
+        if fixture in metafunc.fixturenames:
+            chosen = [row for row in chosen if name in (None, row.library)]
+            metafunc.parametrize(fixture, chosen, ids=[row.name for row in chosen], indirect=True, scope="session")
+
+
+def usable(row):
+    """The row itself; skips the test with the reason where the row cannot run."""
+    if rows.problem(row):
+        pytest.skip(rows.problem(row))
+    return row
+
+
+@pytest.fixture(scope="session")
+def row(request):
+    """A row of tests/rows.py whose arrays have values."""
+    return usable(request.param)
+
+
+@pytest.fixture(scope="session")
+def every_row(request):
+    """A row of tests/rows.py, the shapes-only ones included."""
+    return usable(request.param)
+
+
+@pytest.fixture(scope="session")
+def backend(request):
+    """A float64 Backend, one of each library."""
+    return usable(request.param).backend
