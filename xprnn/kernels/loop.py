@@ -31,14 +31,15 @@ def forward(
     mask (T, B, 1) is False where a row has no step: there the state stays and y is 0.
     """
     xp, T = namespace(x), x.shape[0]
-    u = _unfold(xp, cell.project(xp, p, _fold(xp, x)), T)
+    u = xp.unstack(_unfold(xp, cell.project(xp, p, _fold(xp, x)), T))
+    real = None if mask is None else xp.unstack(mask)
     order = range(T)[::-1] if reverse else range(T)
     after = 0 if reverse else 1  # of T + 1 states, step t stands between t and t + 1
     states, saves = Record(xp, T + 1), Record(xp, T)
     states.put(T if reverse else 0, s if keep else s[:1])
     for t in order:
-        new, saved = cell.step(xp, p, u[t, ...], s)
-        s = new if mask is None else _pick(xp, mask[t, ...], new, s)
+        new, saved = cell.step(xp, p, u[t], s)
+        s = new if real is None else _pick(xp, real[t], new, s)
         states.put(t + after, s if keep else s[:1])
         if keep:
             saves.put(t, saved)
@@ -59,15 +60,17 @@ def backward(cell: Cell, p: Params, tape: Tape, dys: Array | None, ds: tuple) ->
     wide = _over_time(xp, p, T)
     flat_x, flat_s = _fold(xp, x), _folds(xp, before)
     flat_k = cell.linearize(xp, wide, flat_s, _folds(xp, saved))
-    k = tuple(_unfold(xp, a, T) for a in flat_k)
+    k = list(zip(*(xp.unstack(_unfold(xp, a, T)) for a in flat_k), strict=True))
     if mask is not None and dys is not None:
         dys = xp.where(mask, dys, xp.zeros_like(dys))
+    dy = None if dys is None else xp.unstack(dys)
+    real = None if mask is None else xp.unstack(mask)
     deltas = Record(xp, T)
     for t in reversed(order):
-        if dys is not None:
-            ds = (ds[0] + dys[t, ...], *ds[1:])
-        new, delta = cell.step_vjp(xp, p, tuple(a[t, ...] for a in k), ds)
-        ds = new if mask is None else _pick(xp, mask[t, ...], new, ds)
+        if dy is not None:
+            ds = (ds[0] + dy[t], *ds[1:])
+        new, delta = cell.step_vjp(xp, p, k[t], ds)
+        ds = new if real is None else _pick(xp, real[t], new, ds)
         deltas.put(t, delta)
     delta = deltas.arrays()
     if mask is not None:

@@ -28,6 +28,10 @@ class Embedding(Layer):
     units: int
     mask_zero: bool = False
 
+    @property
+    def rank(self) -> int | None:
+        return 1
+
     def __post_init__(self) -> None:
         shapes.check_positive(self, "vocab", self.vocab)
         shapes.check_positive(self, "units", self.units)

@@ -21,6 +21,10 @@ class Masking(Layer):
 
     mask_value: float = 0.0
 
+    @property
+    def rank(self) -> int | None:
+        return 2
+
     def mask_after(self, x: Array, mask: Array | None) -> Array:
         real = namespace(x).any(x != self.mask_value, axis=-1)
         return real if mask is None else mask & real

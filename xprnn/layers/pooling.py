@@ -23,6 +23,10 @@ class Pooling(Layer):
 
     kind: Literal["last", "mean", "max"]
 
+    @property
+    def rank(self) -> int | None:
+        return 2
+
     def __post_init__(self) -> None:
         if self.kind not in POOLS:
             raise ValueError(f"Pooling: kind must be one of {', '.join(POOLS)}, not {self.kind!r}.")

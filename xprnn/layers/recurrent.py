@@ -1,7 +1,7 @@
 """Recurrent layers: cells stacked, in one direction or both, with dropout between them."""
 
 from abc import abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 from .. import cells as _cells
@@ -14,7 +14,7 @@ from .direction import Direction
 from .dropout import Dropout
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Stack(Layer):
     """What all recurrent layers share: (B, T, D) -> (B, T, H), or (B, H) unless ``return_sequences``.
 
@@ -51,6 +51,10 @@ class Stack(Layer):
         if any(cell.hidden < 1 for cell in self.cell_stack()) or not self.cell_stack():
             raise ValueError(f"a recurrent layer has one or more layers of one or more units, not {self}")
         _ = self.layers
+
+    def __repr__(self) -> str:
+        changed = [f"{f.name}={getattr(self, f.name)!r}" for f in fields(self) if getattr(self, f.name) != f.default]
+        return f"{type(self).__name__}({', '.join(changed)})"
 
     @abstractmethod
     def cell_stack(self) -> tuple[_cells.Cell, ...]:
@@ -127,7 +131,7 @@ def _sizes(hidden: int | tuple[int, ...], num_layers: int) -> tuple[int, ...]:
     return tuple(hidden)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Recurrent(Stack):
     """Any cells, stacked: ``Recurrent((MyCell(64), MyCell(32)), bidirectional=True)``; the options are Stack's."""
 
@@ -137,7 +141,7 @@ class Recurrent(Stack):
         return self.cells if isinstance(self.cells, tuple) else (self.cells,)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class RNN(Stack):
     """Elman networks, stacked (see ``cells.RNN``): ``hidden`` units, or a number for each layer; options as Stack's."""
 
@@ -150,7 +154,7 @@ class RNN(Stack):
         return tuple(_cells.RNN(n, self.activation, self.bias) for n in _sizes(self.hidden, self.num_layers))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class LSTM(Stack):
     """LSTMs, stacked (see ``cells.LSTM``): ``hidden`` units, or a number for each layer; options as Stack's."""
 
@@ -162,7 +166,7 @@ class LSTM(Stack):
         return tuple(_cells.LSTM(n, self.bias) for n in _sizes(self.hidden, self.num_layers))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class PeepholeLSTM(Stack):
     """Peephole LSTMs, stacked (see ``cells.PeepholeLSTM``): ``hidden`` units, or a number for each layer."""
 
@@ -174,7 +178,7 @@ class PeepholeLSTM(Stack):
         return tuple(_cells.PeepholeLSTM(n, self.bias) for n in _sizes(self.hidden, self.num_layers))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class GRU(Stack):
     """GRUs, stacked: ``hidden`` units, or a number for each layer; options as Stack's.
 

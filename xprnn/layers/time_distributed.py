@@ -21,6 +21,10 @@ class TimeDistributed(Layer):
 
     layer: Layer
 
+    @property
+    def rank(self) -> int | None:
+        return 2
+
     def check(self, x: Array, mask: Array | None) -> None:
         xp = namespace(x)
         self.layer.check(_fold(xp, clean(xp, x, mask)), None)

@@ -1,0 +1,70 @@
+"""Model files: what a layer is and what it has learned, in one .safetensors file."""
+
+import os
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from .. import tree
+from ..backend import to_numpy
+from ..layers import Layer
+from ..types import Array, Params
+from . import spec
+from .store import FileError, pack, read, unpack, write
+
+VERSION = 1
+
+
+class Saved(NamedTuple):
+    """What a file holds: the layer, its parameters and the run (NumPy arrays), and what is said about them."""
+
+    layer: Layer
+    params: Params
+    run: tuple | None
+    about: dict[str, Any]
+
+
+def save(
+    path: str | os.PathLike, layer: Layer, params: Params, run: tuple | None, about: dict, extra: dict[str, Any]
+) -> None:
+    """Write a model's file, atomically."""
+    arrays: dict[str, np.ndarray] = {}
+    header = {"version": VERSION, "layer": spec.to_json(layer), "about": about, "extra": extra}
+    if run is None:
+        header["params"] = pack(to_numpy(params), "params", arrays)
+    else:
+        host = tree.map(lambda a: a if isinstance(a, (int, float)) else to_numpy(a), run)
+        header["params"], header["run"] = pack(host[0], "params", arrays), pack(host[1:], "run", arrays)
+    write(path, arrays, header)
+
+
+def load(path: str | os.PathLike, custom: Iterable[type] = ()) -> Saved:
+    """What ``save`` wrote; FileError where it cannot be."""
+    arrays, header = read(path)
+    if header.get("version") != VERSION:
+        raise FileError(f"{os.fspath(path)} is of version {header.get('version')}; this xprnn reads version {VERSION}")
+    try:
+        layer = spec.from_json(header["layer"], custom)
+        params = unpack(header["params"], arrays)
+        run = (params, *unpack(header["run"], arrays)) if "run" in header else None
+    except (KeyError, ValueError) as error:
+        raise FileError(f"{os.fspath(path)} does not fit itself: {error}") from error
+    return Saved(layer, params, run, header["about"])
+
+
+def read_extra(path: str | os.PathLike) -> dict[str, Any]:
+    """What was given to ``Model.save`` as ``extra``."""
+    return read(path)[1]["extra"]
+
+
+def check_params(path: str | os.PathLike, met: Params, wanted: dict[str, Array]) -> None:
+    """Raise FileError unless ``met`` has the names and shapes of ``wanted``."""
+    shapes, right = ({name: tuple(a.shape) for name, a in tree.flatten(p).items()} for p in (met, wanted))
+    wrong = [
+        f"{name}: {shapes.get(name, 'missing')}, wanted {right.get(name, 'no such parameter')}"
+        for name in {**right, **shapes}
+        if shapes.get(name) != right.get(name)
+    ]
+    if wrong:
+        raise FileError(f"the parameters of {os.fspath(path)} do not fit its layers: {'; '.join(wrong)}")

@@ -1,0 +1,63 @@
+"""Layers and cells as JSON and back: what is written is names and numbers, and nothing that is read is executed."""
+
+import dataclasses
+from collections.abc import Iterable
+from typing import Any
+
+from .. import cells, layers
+from ..cells import Cell
+from ..layers import Layer, Sequential
+
+
+def to_json(value: Any) -> Any:
+    """A layer or cell as a dict of JSON's types, {"type": "layers.LSTM", "hidden": 64, ...}.
+
+    Raises TypeError for whatever is not a dataclass of layers, cells, numbers, strings, None, and tuples of these.
+    """
+    if isinstance(value, Sequential):
+        shared = dict(zip(value.names, map(to_json, value.layers), strict=True))
+        return {"type": "layers.Sequential", "names": list(value.names), "layers": shared}
+    if isinstance(value, (Layer, Cell)) and dataclasses.is_dataclass(value):
+        fields = {field.name: to_json(getattr(value, field.name)) for field in dataclasses.fields(value)}
+        return {"type": _name(type(value))} | fields
+    if isinstance(value, tuple):
+        return [to_json(item) for item in value]
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    raise TypeError(f"{value!r} cannot be written to a file: layers and cells are dataclasses of numbers and names")
+
+
+def from_json(value: Any, custom: Iterable[type] = ()) -> Any:
+    """What ``to_json`` was given. ``custom`` are the caller's own layer and cell classes that may occur.
+
+    Raises ValueError for a type that is not known, or fields that it does not have.
+    """
+    known = {_name(kind): kind for kind in (*_public(layers, Layer), *_public(cells, Cell), *custom)}
+    return _build(value, known)
+
+
+def _build(value: Any, known: dict[str, type]) -> Any:
+    if isinstance(value, list):
+        return tuple(_build(item, known) for item in value)
+    if not isinstance(value, dict):
+        return value
+    fields = dict(value)
+    name = fields.pop("type", None)
+    if name not in known:
+        raise ValueError(f"the file holds a {name}, which is not known here; give its class in custom=(...,)")
+    if known[name] is Sequential:
+        shared = {layer: _build(spec, known) for layer, spec in fields["layers"].items()}
+        return Sequential(*(shared[layer] for layer in fields["names"]), names=tuple(fields["names"]))
+    try:
+        return known[name](**{field: _build(item, known) for field, item in fields.items()})
+    except TypeError as error:
+        raise ValueError(f"the file's {name} does not fit the one known here: {error}") from error
+
+
+def _name(kind: type) -> str:
+    return f"{'cells' if issubclass(kind, Cell) else 'layers'}.{kind.__name__}"
+
+
+def _public(module: Any, base: type) -> list[type]:
+    values = [getattr(module, name) for name in module.__all__]
+    return [kind for kind in values if isinstance(kind, type) and issubclass(kind, base)]

@@ -1,0 +1,62 @@
+"""Data for training: sequences with their targets and mask, cut into batches of rows and chunks of steps."""
+
+from typing import NamedTuple
+
+from ..arrays import device, namespace
+from ..random import Key
+from ..types import Array
+
+
+class Data(NamedTuple):
+    """x (N, ...), y (N, ...) or None, and mask (N, T) bool or None: N samples."""
+
+    x: Array
+    y: Array | None
+    mask: Array | None
+
+
+class Cut(NamedTuple):
+    """Some rows, and of these some steps; ``steps`` is None where sequences stay whole. Not ``first``: state is carried."""
+
+    rows: slice
+    steps: slice | None
+    first: bool
+
+
+def plan(data: Data, batch_size: int, chunk: int | None) -> list[Cut]:
+    """The cuts of one epoch, in order: batches of rows, within each its chunks of steps; at least one, for N = 0 too."""
+    N = data.x.shape[0]
+    batches = [slice(n, min(n + batch_size, N)) for n in range(0, max(N, 1), batch_size)]
+    if chunk is None:
+        return [Cut(rows, None, True) for rows in batches]
+    T = data.x.shape[1]
+    starts = range(0, T, chunk)
+    return [Cut(rows, slice(t, min(t + chunk, T)), t == 0) for rows in batches for t in starts]
+
+
+def shuffled(data: Data, key: Key) -> Data:
+    """The samples in the order that ``key`` gives, the same on every backend."""
+    xp = namespace(data.x)
+    order = xp.asarray(key.generator().permutation(data.x.shape[0]).tolist(), device=device(data.x), dtype=xp.int32)
+    return Data(*(None if a is None else xp.take(a, order, axis=0) for a in data))
+
+
+def pick(data: Data, cut: Cut) -> Data:
+    """The part of ``data`` that ``cut`` names; ``steps`` cuts the second axis of x, y and mask."""
+    rows, steps, _ = cut
+    if steps is None:
+        return Data(*(None if a is None else a[rows, ...] for a in data))
+    return Data(*(None if a is None else a[rows, steps, ...] for a in data))
+
+
+def mean(total: Array, count: Array | int) -> Array:
+    """total / count, and 0 where nothing was counted, as the total is then."""
+    return total / (max(count, 1) if isinstance(count, int) else namespace(count).clip(count, 1.0, None))
+
+
+def weight(data: Data, mask: Array | None) -> Array | int:
+    """How much a mean over this batch counts: its real steps, or its samples where there is no time axis in y."""
+    if mask is not None:
+        xp = namespace(mask)
+        return xp.sum(xp.astype(mask, xp.float32))
+    return data.x.shape[0] * (data.x.shape[1] if data.x.ndim > 1 else 1)
