@@ -106,6 +106,9 @@ def test_embedding_names_the_worst_id(row):
     ids[1, 2], ids[2, 0] = 9, 8
     with pytest.raises(ValueError, match=r"id 9 at \(1, 2\) of ids \(3, 4\); with vocab=7 ids go from 0 to 6"):
         Embedding(V, 4).check(row.put(ids), None)
+    ids[0, 3] = -1
+    with pytest.raises(ValueError, match=r"id 9 at"):
+        Embedding(V, 4).check(row.put(ids), None)
     ids[0, 3] = -5
     with pytest.raises(ValueError, match=r"id -5 at \(0, 3\)"):
         Embedding(V, 4).check(row.put(ids), None)
@@ -149,6 +152,12 @@ def test_dropout_keeps_the_mean_and_the_reverse_has_the_same_holes():
     np.testing.assert_array_equal(again, y)
     other = Dropout(0.25).forward({}, x, None, Context(key=Key(2)))[0]
     assert np.any(other != y)
+
+
+def test_dropout_gives_zero_in_padding():
+    x, _ = inputs(FLOATS["dropout"], MASK, padding=np.inf)
+    y = Dropout(0.4).forward({}, x, None, Context(MASK, Key(1)))[0]
+    np.testing.assert_array_equal(y[~MASK], 0.0)
 
 
 # LayerNorm
