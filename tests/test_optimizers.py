@@ -163,7 +163,14 @@ def test_scheduled_rate(backend):
         params, state = rule.update(params, {"p": backend.asarray(np.ones(1))}, state)
         seen.append(float(backend.to_numpy(params["p"])[0]))
     assert seen == [-1.0, -1.5, -1.5, -1.5]
-    assert Adam(lambda step: np.float32(step)).rate(3) == 3.0
+    assert type(Adam(np.float32).rate(3)) is float and Adam(np.float32).rate(3) == 3.0
+
+
+def test_first_update_is_at_step_zero(rule):
+    late = dataclasses.replace(rule, learning_rate=Piecewise((1,), (0.0, 0.1)))
+    params, state = late.update(PARAMS, STEPS[0], late.init(PARAMS))
+    assert_equal(params, PARAMS)
+    assert late.update(params, STEPS[1], state)[0]["b"][0] != PARAMS["b"][0]
 
 
 def test_schedules():
@@ -211,6 +218,8 @@ def test_clip_by_norm_at_the_edges(backend):
     assert_equal(fetch(backend, clip_by_norm(zero, 1.0)), fetch(backend, zero))
     assert float(backend.to_numpy(global_norm(zero))) == 0.0
     assert clip_by_norm({}, 1.0) == {} and global_norm({"a": {}}) == 0.0
+    hollow = place(backend, {"a": np.zeros((0, 2))})
+    assert_equal(fetch(backend, clip_by_norm(hollow, 1.0)), fetch(backend, hollow))
     nan = fetch(backend, clip_by_norm(place(backend, {"a": np.array([1.0, np.nan]), "b": np.ones(1)}), 1.0))
     assert np.all(np.isnan(nan["a"])) and np.all(np.isnan(nan["b"]))
     assert math.isinf(float(backend.to_numpy(global_norm(place(backend, {"a": np.array([1.0, -np.inf])})))))
