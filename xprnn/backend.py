@@ -158,7 +158,6 @@ def _try(library: Library, device: str, dtype: str) -> str:
         found = filter(None, (f"{library.title} is not installed", library.found()))
         raise BackendError(f"{asked}: {'; '.join(found)}", library.remedy(""))
     try:
-        library.check_dtype(dtype)
         handle = library.handle(device)
         with library.active(handle):
             x = library.put(np.full((2, 2), 2.0, dtype), handle)
