@@ -11,7 +11,7 @@ The floors, from the ground up; each uses only those below it.
     Model, Stream, load; nn and models, the doors for people who come from PyTorch and Keras
 """
 
-from . import cells, layers, losses, metrics, optimizers
+from . import cells, layers, losses, metrics, optimizers, tree
 from .backend import Backend, BackendError, available, backend, to_device, to_numpy
 from .history import EarlyStopping, History
 from .io.store import FileError
@@ -43,3 +43,57 @@ from .stream import Stream
 from .training import Report
 
 __version__ = "0.1.0"
+
+__all__ = [
+    "GRU",
+    "LSTM",
+    "RNN",
+    "SGD",
+    "Activation",
+    "Adagrad",
+    "Adam",
+    "AdamW",
+    "Backend",
+    "BackendError",
+    "Bidirectional",
+    "Dense",
+    "Direction",
+    "Dropout",
+    "EarlyStopping",
+    "Embedding",
+    "FileError",
+    "History",
+    "Key",
+    "Layer",
+    "LayerNorm",
+    "Masking",
+    "Model",
+    "PeepholeLSTM",
+    "Pooling",
+    "RMSprop",
+    "Recurrent",
+    "Report",
+    "Sequential",
+    "Stream",
+    "TimeDistributed",
+    "accuracy",
+    "available",
+    "backend",
+    "binary_cross_entropy",
+    "cells",
+    "clip_by_norm",
+    "clip_by_value",
+    "cross_entropy",
+    "huber",
+    "layers",
+    "load",
+    "losses",
+    "mae",
+    "metrics",
+    "mse",
+    "optimizers",
+    "schedules",
+    "to_device",
+    "to_numpy",
+    "tree",
+]

@@ -83,11 +83,12 @@ def scan_vjp(
     kernel, reverse, pieces = tape
     xp = namespace(pieces[0].x)
     ds = zero_state(cell, pieces[0].x) if ds is None else ds
-    dxs, dp = [], None
+    dxs: list[Array] = []
+    dp: Params = {}
     for cut, x, s, mask, kept in reversed(pieces):
         saved = kernel.forward(cell, p, x, s, mask, reverse)[2] if kept is None else kept
         dx, ds, more = kernel.backward(cell, p, saved, None if dys is None else dys[cut, ...], ds)
-        dp = more if dp is None else tree.map(lambda a, b: a + b, dp, more)
+        dp = tree.map(lambda a, b: a + b, dp, more) if dp else more
         dxs.append(dx)
     return _join(xp, dxs, not reverse), ds, dp
 

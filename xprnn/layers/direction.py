@@ -59,7 +59,7 @@ class Direction(Layer):
         )
         return _swap(xp, ys), end, (cell_p, tape, state is None)
 
-    def backward(self, p: Params, tape: Any, dy: Array | None, dstate: State) -> tuple[Array | None, State, Params]:
+    def backward(self, p: Params, tape: Any, dy: Array | None, dstate: State) -> tuple[Array, State, Params]:
         cell_p, kept, began = tape
         xp = namespace(*cell_p.values())
         dys = None if dy is None else _swap(xp, dy)

@@ -54,9 +54,9 @@ def train(layer: Layer, recipe: Recipe, data: Data, run: Run, key: Key) -> Itera
             here = key.fold("dropout").fold(epoch).fold(update)
             params, optimizer, state, value = step(layer, recipe, start, batch, here)
             share = weight(batch, layer.mask_after(batch.x, batch.mask))
-            total, count = run.total + value * share, run.count + share
-            report = Report(epoch + 1, recipe.epochs, update + 1, len(cuts), mean(total, count))
-            run = Run(params, optimizer, epoch, update + 1, state, total, count)
+            total, seen = run.total + value * share, run.weight + share
+            report = Report(epoch + 1, recipe.epochs, update + 1, len(cuts), mean(total, seen))
+            run = Run(params, optimizer, epoch, update + 1, state, total, seen)
             if report.last:
                 run = Run(params, optimizer, epoch + 1)
             yield run, report

@@ -43,7 +43,7 @@ class Run(NamedTuple):
     """All that changes in training, so that a run goes on from it as if it had never stopped.
 
     epoch and update count what is done: epochs in all, and updates of the one under way. state is what its next chunk
-    starts from; total and count make the mean loss of the epoch so far.
+    starts from; total and weight make the mean loss of the epoch so far.
     """
 
     params: Params
@@ -52,7 +52,7 @@ class Run(NamedTuple):
     update: int = 0
     state: State = None
     total: Array | float = 0.0
-    count: Array | int = 0
+    weight: Array | int = 0
 
 
 def step(layer: Layer, recipe: Recipe, run: Run, batch: Data, key: Key) -> tuple[Params, dict[str, Any], State, Array]:
