@@ -257,3 +257,25 @@ def test_a_single_sequence_has_one_length():
     out, h_n = rnn(X[:, 0], lengths=3)
     np.testing.assert_allclose(out, np.concatenate([wanted, np.zeros((2, 4))]), rtol=1e-13)
     np.testing.assert_allclose(h_n, h, rtol=1e-13)
+
+
+@pytest.mark.parametrize("name", ["RNN", "LSTM", "GRU"])
+def test_states_stand_layer_by_layer_and_forward_first(name):
+    """A stack in both directions is its layers one by one, each with its two rows of the state."""
+    whole = module(name, 3, bidirectional=True)
+    rows = np.random.default_rng(2).normal(size=(6, 2, 4))
+    states = (rows, -rows) if name == "LSTM" else (rows,)
+    out, h_n = whole(X, states if name == "LSTM" else rows)
+    y, ends = X, []
+    for n in range(3):
+        one = getattr(nn, name)(y.shape[-1], 4, bidirectional=True, dtype="float64")
+        weights = {label: a for label, a in whole.named_parameters() if f"_l{n}" in label}
+        one.load_state_dict({label.replace(f"_l{n}", "_l0"): a for label, a in weights.items()})
+        part = tuple(a[2 * n : 2 * n + 2] for a in states)
+        y, end = one(y, part if name == "LSTM" else part[0])
+        ends.append(end if name == "LSTM" else (end,))
+    np.testing.assert_allclose(out, y, rtol=1e-13)
+    for met, wanted in zip(h_n if name == "LSTM" else (h_n,), zip(*ends, strict=True), strict=True):
+        np.testing.assert_allclose(met, np.concatenate(wanted), rtol=1e-13)
+    np.testing.assert_array_equal(y[-1, :, :4], (h_n[0] if name == "LSTM" else h_n)[4])
+    np.testing.assert_array_equal(y[0, :, 4:], (h_n[0] if name == "LSTM" else h_n)[5])
