@@ -3,16 +3,18 @@
 import numpy as np
 import pytest
 
-from xprnn import cells, layers, tree
+from xprnn import cells, tree
 from xprnn.io import torch as table
+from xprnn.layers.direction import Direction
+from xprnn.layers.recurrent import GRU, LSTM, RNN, PeepholeLSTM
 
 CASES = {
-    "RNN": layers.RNN(4, 2, bidirectional=True),
-    "LSTM": layers.LSTM(4, 3),
-    "GRU": layers.GRU(4, 2, bidirectional=True),
-    "GRU without biases": layers.GRU(4, bias=False),
-    "widths": layers.LSTM((4, 5, 2), bidirectional=True),
-    "cell": layers.Direction(cells.LSTM(4)),
+    "RNN": RNN(4, 2, bidirectional=True),
+    "LSTM": LSTM(4, 3),
+    "GRU": GRU(4, 2, bidirectional=True),
+    "GRU without biases": GRU(4, bias=False),
+    "widths": LSTM((4, 5, 2), bidirectional=True),
+    "cell": Direction(cells.LSTM(4)),
 }
 
 
@@ -62,7 +64,7 @@ def test_gradients_share_no_memory(layer):
 
 def test_blocks_stand_where_torch_has_them():
     """One bias of each gate of each kind is set; PyTorch documents the order of its rows."""
-    for layer, gates, size in ((layers.LSTM(1), "ifgo", 4), (layers.GRU(1), "rzn", 3)):
+    for layer, gates, size in ((LSTM(1), "ifgo", 4), (GRU(1), "rzn", 3)):
         assert table.TABLES[type(layer.cell_stack()[0])].gates == tuple(gates)
         matrix = np.arange(2.0 * size).reshape(size, 2)
         zeros = {name: np.zeros(shape) for name, shape in table.shapes(layer, 2).items()}
@@ -71,7 +73,7 @@ def test_blocks_stand_where_torch_has_them():
 
 
 def test_two_biases_are_one_except_in_a_gru():
-    for layer, merged in ((layers.RNN(2), True), (layers.LSTM(2), True), (layers.GRU(2), False)):
+    for layer, merged in ((RNN(2), True), (LSTM(2), True), (GRU(2), False)):
         weights = {name: np.full(shape, 1.0 + n) for n, (name, shape) in enumerate(table.shapes(layer, 3).items())}
         p = table.from_torch(layer, weights)["0"]
         assert {name: a[0] for name, a in p.items() if name[0] == "b"} == ({"b": 7.0} if merged else {"bx": 3, "bh": 4})
@@ -82,11 +84,11 @@ def test_two_biases_are_one_except_in_a_gru():
 @pytest.mark.parametrize(
     ("layer", "error", "words"),
     [
-        (layers.PeepholeLSTM(4), TypeError, r"PyTorch has no PeepholeLSTM\(hidden=4.*only RNN, LSTM, GRU"),
-        (layers.GRU(4, reset_after=False), TypeError, "GRUResetBefore"),
-        (layers.LSTM(4, bidirectional=True, merge="sum"), ValueError, "merge='sum'"),
-        (layers.LSTM(4, reverse=True), ValueError, "only runs backwards"),
-        (layers.LSTM(4, learn_state=True), ValueError, "no learned initial state"),
+        (PeepholeLSTM(4), TypeError, r"PyTorch has no PeepholeLSTM\(hidden=4.*only RNN, LSTM, GRU"),
+        (GRU(4, reset_after=False), TypeError, "GRUResetBefore"),
+        (LSTM(4, bidirectional=True, merge="sum"), ValueError, "merge='sum'"),
+        (LSTM(4, reverse=True), ValueError, "only runs backwards"),
+        (LSTM(4, learn_state=True), ValueError, "no learned initial state"),
     ],
 )
 def test_what_torch_has_not(layer, error, words):

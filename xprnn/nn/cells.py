@@ -5,7 +5,8 @@ from typing import Any
 
 from .. import cells
 from ..backend import Backend
-from ..layers import Context, Direction
+from ..layers.base import Context
+from ..layers.direction import Direction
 from ..types import Array, State
 from . import door
 from .module import Module, Place

@@ -9,7 +9,7 @@ from ..backend import Backend
 from ..backend import backend as choose_backend
 from ..initializers import uniform
 from ..io import torch as names
-from ..layers import Direction
+from ..layers.direction import Direction
 from ..layers.recurrent import Stack
 from ..random import Key
 from ..types import Array, Params

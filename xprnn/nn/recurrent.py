@@ -4,9 +4,10 @@ import warnings
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from .. import cells, layers
+from .. import cells
 from ..backend import Backend
-from ..layers import Context
+from ..layers.base import Context
+from ..layers.recurrent import Recurrent as Stacked
 from ..lengths import lengths_to_mask
 from ..random import Key
 from ..types import Array, Params, State
@@ -98,7 +99,7 @@ class Recurrent(Module):
             door.check_flag(what, flag)
         self.num_layers, self.bias, self.batch_first = num_layers, bias, batch_first
         self.dropout, self.bidirectional = dropout, bidirectional
-        layer = layers.Recurrent((cell,) * num_layers, bidirectional=bidirectional, dropout=dropout)
+        layer = Stacked((cell,) * num_layers, bidirectional=bidirectional, dropout=dropout)
         if dropout and num_layers == 1:
             warnings.warn(f"dropout={dropout} is for between layers, and num_layers is 1", UserWarning, stacklevel=3)
         self._states = len(cell.state_sizes)
