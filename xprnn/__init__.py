@@ -11,29 +11,25 @@ The floors, from the ground up; each uses only those below it.
     Model, Stream, load; nn and models, the doors for people who come from PyTorch and Keras
 """
 
-from . import cells, layers, losses, metrics, optimizers, tree
+from . import callbacks, cells, layers, losses, metrics, models, nn, optimizers, tree
 from .backend import Backend, BackendError, available, backend, to_device, to_numpy
 from .history import EarlyStopping, History
 from .io.store import FileError
-from .layers import (
-    GRU,
-    LSTM,
-    RNN,
-    Activation,
-    Bidirectional,
-    Dense,
-    Direction,
-    Dropout,
-    Embedding,
-    Layer,
-    LayerNorm,
-    Masking,
-    PeepholeLSTM,
-    Pooling,
-    Recurrent,
-    Sequential,
-    TimeDistributed,
-)
+from .layers.activation import Activation
+from .layers.base import Layer
+from .layers.bidirectional import Bidirectional
+from .layers.dense import Dense
+from .layers.direction import Direction
+from .layers.dropout import Dropout
+from .layers.embedding import Embedding
+from .layers.flip import Flip
+from .layers.layer_norm import LayerNorm
+from .layers.masking import Masking
+from .layers.pooling import Pooling
+from .layers.recurrent import GRU, LSTM, RNN, PeepholeLSTM, Recurrent
+from .layers.sequence_dropout import SequenceDropout
+from .layers.sequential import Sequential
+from .layers.time_distributed import TimeDistributed
 from .losses import binary_cross_entropy, cross_entropy, huber, mae, mse
 from .metrics import accuracy
 from .model import Model, load
@@ -62,6 +58,7 @@ __all__ = [
     "EarlyStopping",
     "Embedding",
     "FileError",
+    "Flip",
     "History",
     "Key",
     "Layer",
@@ -73,6 +70,7 @@ __all__ = [
     "RMSprop",
     "Recurrent",
     "Report",
+    "SequenceDropout",
     "Sequential",
     "Stream",
     "TimeDistributed",
@@ -80,6 +78,7 @@ __all__ = [
     "available",
     "backend",
     "binary_cross_entropy",
+    "callbacks",
     "cells",
     "clip_by_norm",
     "clip_by_value",
@@ -90,7 +89,9 @@ __all__ = [
     "losses",
     "mae",
     "metrics",
+    "models",
     "mse",
+    "nn",
     "optimizers",
     "schedules",
     "to_device",

@@ -6,14 +6,39 @@ where nothing is real, as in an empty batch, value and gradient are 0. Shapes th
 that do not fit TypeError; no array is broadcast. No loss waits for its device.
 """
 
+import functools
 import math
 from collections.abc import Callable
 
 from .arrays import device, namespace
+from .objectives import (
+    BinaryCrossentropy,
+    CategoricalCrossentropy,
+    Huber,
+    MeanAbsoluteError,
+    MeanSquaredError,
+    Objective,
+    SparseCategoricalCrossentropy,
+)
 from .ops.masks import clean
 from .ops.softmax import parts
 from .ops.targets import are_classes, check_mask, check_prediction, numbers, share
 from .types import Array, Namespace
+
+__all__ = [
+    "BinaryCrossentropy",
+    "CategoricalCrossentropy",
+    "Huber",
+    "MeanAbsoluteError",
+    "MeanSquaredError",
+    "SparseCategoricalCrossentropy",
+    "binary_cross_entropy",
+    "cross_entropy",
+    "get",
+    "huber",
+    "mae",
+    "mse",
+]
 
 Loss = Callable[..., tuple[Array, Array]]
 
@@ -146,11 +171,15 @@ _NAMES: dict[str, Loss] = {
 }
 
 
-def get(loss: str | Loss) -> Loss:
-    """The loss of that name, or ``loss`` itself where it is a function. All cross-entropies are those of logits.
+def get(loss: str | Loss | Objective) -> Loss:
+    """The loss of that name or object, or ``loss`` itself where it is a function. All cross-entropies are of logits.
 
-    ValueError for a name that is not known, TypeError for what is neither a name nor a function.
+    ValueError for a name that is not known or an object that wants probabilities, TypeError for anything else.
     """
+    if isinstance(loss, Objective):
+        if loss.wants_probabilities:
+            raise ValueError(f"{loss} is of probabilities, and losses are of logits: give from_logits=True")
+        return functools.partial(_NAMES[loss.loss], **loss.options)
     if isinstance(loss, str):
         if loss not in _NAMES:
             raise ValueError(f"there is no loss called {loss!r}; there are {', '.join(sorted(_NAMES))}")

@@ -1,7 +1,8 @@
 """A model as a table: layer, output shape, parameters, and how the count comes about."""
 
 from . import tree
-from .layers import Layer, Sequential
+from .layers.base import Layer
+from .layers.sequential import Sequential
 from .random import Key
 from .types import Shape
 

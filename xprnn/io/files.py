@@ -8,7 +8,7 @@ import numpy as np
 
 from .. import tree
 from ..backend import to_numpy
-from ..layers import Layer
+from ..layers.base import Layer
 from ..types import Array, Params
 from . import spec
 from .store import FileError, pack, read, unpack, write

@@ -4,9 +4,11 @@ import dataclasses
 from collections.abc import Iterable
 from typing import Any
 
-from .. import cells, layers
+from .. import cells
 from ..cells import Cell
-from ..layers import Layer, Sequential
+from ..layers.base import Layer
+from ..layers.catalog import LAYERS
+from ..layers.sequential import Sequential
 
 
 def to_json(value: Any) -> Any:
@@ -32,7 +34,7 @@ def from_json(value: Any, custom: Iterable[type] = ()) -> Any:
 
     Raises ValueError for a type that is not known, or fields that it does not have.
     """
-    known = {_name(kind): kind for kind in (*_public(layers, Layer), *_public(cells, Cell), *custom)}
+    known = {_name(kind): kind for kind in (*LAYERS, *_public(cells, Cell), *custom)}
     return _build(value, known)
 
 

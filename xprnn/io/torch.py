@@ -10,7 +10,8 @@ from typing import NamedTuple
 from .. import cells, tree
 from ..arrays import namespace
 from ..cells import Cell
-from ..layers import Bidirectional, Direction
+from ..layers.bidirectional import Bidirectional
+from ..layers.direction import Direction
 from ..layers.recurrent import Stack
 from ..types import Array, Params
 

@@ -1,23 +1,38 @@
-"""Layers: what models are made of, one file each."""
+"""Layers by Keras's names and arguments; and of the library's own, those that Keras has no name for.
 
-from .activation import Activation
+``xprnn.LSTM``, ``xprnn.Dense`` and so on are the library's own classes, which ``layers/catalog.py`` lists; here
+``LSTM``, ``Dense`` and so on are functions that take Keras's arguments and give those classes' objects.
+"""
+
+from .arguments import Shaped
 from .base import Context, Layer
-from .bidirectional import Bidirectional
-from .dense import Dense
 from .direction import Direction
-from .dropout import Dropout
-from .embedding import Embedding
+from .flip import Flip
+from .keras import (
+    GRU,
+    LSTM,
+    Activation,
+    Bidirectional,
+    Dense,
+    Dropout,
+    Embedding,
+    GlobalAveragePooling1D,
+    GlobalMaxPooling1D,
+    Input,
+    LayerNormalization,
+    Masking,
+    SimpleRNN,
+    SpatialDropout1D,
+    TimeDistributed,
+)
 from .layer_norm import LayerNorm
-from .masking import Masking
 from .pooling import Pooling
-from .recurrent import GRU, LSTM, RNN, PeepholeLSTM, Recurrent
-from .sequential import Sequential
-from .time_distributed import TimeDistributed
+from .recurrent import PeepholeLSTM, Recurrent, Stack
+from .sequence_dropout import SequenceDropout
 
 __all__ = [
     "GRU",
     "LSTM",
-    "RNN",
     "Activation",
     "Bidirectional",
     "Context",
@@ -25,12 +40,21 @@ __all__ = [
     "Direction",
     "Dropout",
     "Embedding",
+    "Flip",
+    "GlobalAveragePooling1D",
+    "GlobalMaxPooling1D",
+    "Input",
     "Layer",
     "LayerNorm",
+    "LayerNormalization",
     "Masking",
     "PeepholeLSTM",
     "Pooling",
     "Recurrent",
-    "Sequential",
+    "SequenceDropout",
+    "Shaped",
+    "SimpleRNN",
+    "SpatialDropout1D",
+    "Stack",
     "TimeDistributed",
 ]
