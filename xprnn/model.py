@@ -90,6 +90,7 @@ class Model:
         entry, params = self._enter(x, state, lengths, mask)
         with self.backend.active():
             y, end, tape = self.layer.forward(params, entry.x, entry.state, Context(entry.mask, key))
+            y = self.backend.xp.asarray(y, copy=True)  # the caller may write into it, and the tape may hold it
             return *door.leave(entry, y, end), (entry.single, params, tape)
 
     def backward(self, tape: Any, dy: Array | None, dstate: State = None) -> tuple[Array | None, State, Params]:
@@ -165,10 +166,15 @@ class Model:
 
     def _training(self, recipe: Recipe, data: Data) -> Iterator[Report]:
         assert self.run is not None
-        with self.backend.active():
-            for self.run, report in train(self.layer, recipe, data, self.run, Key(self.seed).fold("training")):
-                self.params = self.run.params
-                yield report
+        updates = train(self.layer, recipe, data, self.run, Key(self.seed).fold("training"))
+        while True:
+            with self.backend.active():  # not while the caller has the report
+                update = next(updates, None)
+            if update is None:
+                return
+            self.run, report = update
+            self.params = self.run.params
+            yield report
 
     def fit(
         self,
