@@ -14,6 +14,9 @@ FIXTURES = {
     "backend": [row for row in rows.ROWS if row.name in rows.LIBRARIES],
     "row": [row for row in rows.ROWS if row.values],
     "every_row": list(rows.ROWS),
+    "law_row": [*(row for row in rows.ROWS if row.values), rows.NO_FLOAT64],
+    "shapes_row": [row for row in rows.ROWS if not row.values],
+    "float64_row": [row for row in rows.ROWS if row.values and row.dtype == "float64"],
 }
 
 
@@ -56,6 +59,24 @@ def row(request):
 @pytest.fixture(scope="session")
 def every_row(request):
     """A row of tests/rows.py, the shapes-only ones included."""
+    return usable(request.param)
+
+
+@pytest.fixture(scope="session")
+def law_row(request):
+    """A row whose arrays have values, the one without float64 included."""
+    return usable(request.param)
+
+
+@pytest.fixture(scope="session")
+def shapes_row(request):
+    """A row whose arrays have shapes only: a look at a value raises."""
+    return usable(request.param)
+
+
+@pytest.fixture(scope="session")
+def float64_row(request):
+    """A row in which derivatives can be measured."""
     return usable(request.param)
 
 

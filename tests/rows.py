@@ -58,6 +58,8 @@ ROWS = (
     Row("jax", "jax"),
     Row("cupy", "cupy"),
 )
+# Here any float64 raises, so it is for tests that make none: it finds those that arise between input and result.
+NO_FLOAT64 = Row("no-float64", "array_api_strict:no_float64", dtype="float32")
 LIBRARIES = tuple(dict.fromkeys(row.library for row in ROWS))
 
 

@@ -1,0 +1,37 @@
+"""Every kernel obeys every law wherever it accepts a cell; the general one is tried with the cells."""
+
+import pytest
+import rows
+from subjects import CELLS
+
+from xprnn.backend import backend
+from xprnn.kernels import KERNELS, choose, loop
+from xprnn.testing import CELL_LAWS, CELL_SETTINGS, Case, hold
+
+SPECIAL = {name: kernel for name, kernel in KERNELS.items() if kernel is not loop}
+
+
+def accepted(kernel, cell, name):
+    """The cases that ``kernel`` takes on the usable libraries, in both precisions."""
+    usable = [row for row in rows.ROWS if name in (None, row.library) and row.values and not rows.problem(row)]
+    places = {(row.spec, dtype): rows.opened(row.spec, dtype) for row in usable for dtype in ("float32", "float64")}
+    cases = [Case(cell, place, kernel, **setting) for place in places.values() for setting in CELL_SETTINGS]
+    return [case for case in cases if case.accepted()]
+
+
+@pytest.mark.parametrize("law", CELL_LAWS)
+@pytest.mark.parametrize("cell", CELLS.values(), ids=CELLS)
+@pytest.mark.parametrize("kernel", SPECIAL.values(), ids=SPECIAL)
+def test_law(kernel, cell, law, request):
+    cases = accepted(kernel, cell, request.config.getoption("backend"))
+    if not cases:
+        pytest.skip(f"this kernel runs {cell} on no library that is usable here")
+    for case in cases:
+        hold(law, case)
+
+
+def test_the_general_kernel_comes_last_and_takes_everything():
+    assert list(KERNELS)[-1] == "loop"
+    x = backend("numpy", "float64").asarray([[[1.0]]])
+    assert all(loop.accepts(cell, x, None) for cell in CELLS.values())
+    assert all(choose(cell, x, None) in KERNELS.values() for cell in CELLS.values())

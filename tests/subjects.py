@@ -1,0 +1,69 @@
+"""What the laws are tried on: every public cell and layer, with the options that change what they compute."""
+
+from xprnn import cells
+from xprnn.layers.activation import Activation
+from xprnn.layers.bidirectional import Bidirectional
+from xprnn.layers.dense import Dense
+from xprnn.layers.direction import Direction
+from xprnn.layers.dropout import Dropout
+from xprnn.layers.embedding import Embedding
+from xprnn.layers.flip import Flip
+from xprnn.layers.layer_norm import LayerNorm
+from xprnn.layers.masking import Masking
+from xprnn.layers.pooling import Pooling
+from xprnn.layers.recurrent import GRU, LSTM, RNN, PeepholeLSTM, Recurrent
+from xprnn.layers.sequence_dropout import SequenceDropout
+from xprnn.layers.sequential import Sequential
+from xprnn.layers.time_distributed import TimeDistributed
+
+CELLS = {
+    "RNN": cells.RNN(5),
+    "RNN-relu": cells.RNN(5, "relu"),
+    "RNN-softplus": cells.RNN(5, "softplus"),
+    "RNN-bare": cells.RNN(5, bias=False),
+    "LSTM": cells.LSTM(5),
+    "LSTM-bare": cells.LSTM(5, bias=False),
+    "PeepholeLSTM": cells.PeepholeLSTM(5),
+    "PeepholeLSTM-bare": cells.PeepholeLSTM(5, bias=False),
+    "GRU": cells.GRU(5),
+    "GRU-bare": cells.GRU(5, bias=False),
+    "GRUResetBefore": cells.GRUResetBefore(5),
+    "GRUResetBefore-bare": cells.GRUResetBefore(5, bias=False),
+}
+
+_LSTM, _GRU = Direction(cells.LSTM(4)), Direction(cells.GRU(4), reverse=True, recurrent_dropout=0.3)
+_STACK = (cells.LSTM(5), cells.GRU(4), cells.RNN(3))
+_STEPS, _TOKENS, _SAMPLE = (None, 3), (None,), (3,)
+
+# Name -> the layer and the shape of its samples.
+RECURRENT = {
+    "Recurrent": (Recurrent(_STACK, bidirectional=True, dropout=0.3, recurrent_dropout=0.4), _STEPS),
+    "Recurrent-last": (Recurrent(_STACK, return_sequences=False, dropout=0.3, segment=3), _STEPS),
+    "RNN": (RNN((4, 3), activation="relu", reverse=True), _STEPS),
+    "LSTM": (LSTM(4, 3, learn_state=True, dropout=0.2, recurrent_dropout=0.2), _STEPS),
+    "PeepholeLSTM": (PeepholeLSTM(4, 2, bidirectional=True, segment=2, learn_state=True), _STEPS),
+    "GRU": (GRU(4, 2, bidirectional=True, merge="mul", return_sequences=False), _STEPS),
+    "GRU-before": (GRU(4, reset_after=False, bidirectional=True, merge="mean"), _STEPS),
+    "Direction": (Direction(cells.PeepholeLSTM(4), segment=3, learn_state=True), _STEPS),
+    "Bidirectional": (Bidirectional(_LSTM, _GRU, "sum"), _STEPS),
+}
+LAYERS = RECURRENT | {
+    "Activation": (Activation("softmax"), _STEPS),
+    "Dense": (Dense(4, "gelu_tanh"), _STEPS),
+    "Dense-sample": (Dense(4, "softmax", bias=False), _SAMPLE),
+    "Dropout": (Dropout(0.3), _STEPS),
+    "Embedding": (Embedding(3, 4), _TOKENS),
+    "Flip": (Flip(), _STEPS),
+    "Embedding-zero": (Embedding(3, 4, mask_zero=True), _TOKENS),
+    "LayerNorm": (LayerNorm(), _STEPS),
+    "Masking": (Masking(), _STEPS),
+    "Pooling-last": (Pooling("last"), _STEPS),
+    "Pooling-mean": (Pooling("mean"), _STEPS),
+    "Pooling-max": (Pooling("max"), _STEPS),
+    "SequenceDropout": (SequenceDropout(0.3), _STEPS),
+    "Sequential": (
+        Sequential(Embedding(3, 4), LSTM(3), Dropout(0.3), GRU(3), Dense(2)),
+        _TOKENS,
+    ),
+    "TimeDistributed": (TimeDistributed(Dense(3, "tanh")), _STEPS),
+}
