@@ -85,7 +85,8 @@ def compare(kind, case, backward):
 def main():
     torch.set_num_threads(options.threads)
     print(f"NumPy {np.__version__}, torch {torch.__version__}, {options.threads} thread(s), float32")
-    print("| cell | case | T × B × D × H | pass | torch ms | loop ms | torch / loop |\n|---|---|---|---|---:|---:|---:|")
+    print("| cell | case | T × B × D × H | pass | torch ms | loop ms | torch / loop |")
+    print("|---|---|---|---|---:|---:|---:|")
     for kind in CELLS:
         for case, sizes in CASES.items():
             for backward in (False, True):
