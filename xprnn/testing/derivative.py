@@ -27,6 +27,8 @@ def check(case: Any, inputs: Any, loss: Any, grads: Any, rng: np.random.Generato
     """
     v = tree.map(lambda a: rng.normal(size=a.shape), inputs)
     along, said = tree.flatten(v), tree.flatten(grads)
+    if sorted(said) != sorted(along):
+        compare.fail("gradient", case, f"there are gradients of {sorted(said)}, wanted {sorted(along)}")
     slopes = {name: float(np.sum(said[name] * w)) for name, w in along.items()}
     # A step across the corner of a relu measures no derivative; the second step is far less likely to cross it too.
     for step in STEPS:

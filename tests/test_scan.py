@@ -1,0 +1,151 @@
+"""A cell over time where the answer is known without it: sums, masks, pieces, and which kernel ran what."""
+
+import numpy as np
+import pytest
+
+from xprnn import cells
+from xprnn.kernels import KERNELS, choose, loop
+from xprnn.kernels.record import Record
+from xprnn.scan import scan, scan_vjp, zero_state
+
+SUM = cells.RNN(1, "identity", bias=False)  # with weights of 1: the running sum
+ONES = {"Wx": np.ones((1, 1)), "Wh": np.ones((1, 1))}
+
+
+def column(*values):
+    """One row of one feature over time, (T, 1, 1)."""
+    return np.array(values, dtype=float)[:, None, None]
+
+
+class Counting:
+    """The general kernel, which writes down what it ran."""
+
+    def __init__(self, takes=True):
+        self.takes, self.calls = takes, []
+
+    def accepts(self, cell, x, mask):
+        return self.takes
+
+    def forward(self, cell, p, x, s, mask, reverse, keep=True):
+        self.calls.append(("forward", x.shape[0], keep))
+        return loop.forward(cell, p, x, s, mask, reverse, keep)
+
+    def backward(self, cell, p, tape, dys, ds):
+        self.calls.append(("backward", tape.x.shape[0]))
+        return loop.backward(cell, p, tape, dys, ds)
+
+
+@pytest.mark.parametrize("segment", [None, 1, 2, 3, 4, 9])
+@pytest.mark.parametrize(
+    "reverse, ys, dx", [(False, (2, 4, 7, 11), (8, 7, 5, 3)), (True, (11, 10, 8, 5), (1, 3, 6, 7))]
+)
+def test_running_sum(reverse, ys, dx, segment):
+    x, s = column(1, 2, 3, 4), (np.ones((1, 1)),)
+    y, end, tape = scan(SUM, ONES, x, s, reverse=reverse, segment=segment)
+    np.testing.assert_array_equal(y, column(*ys))
+    np.testing.assert_array_equal(end, [[[11]]])
+    dys = column(1, 2, 3, 1) if reverse else column(1, 2, 2, 3)
+    got, ds, dp = scan_vjp(SUM, ONES, tape, dys, (np.zeros((1, 1)),))
+    np.testing.assert_array_equal(got, column(*dx))
+    before = np.array([11 - 1, 10 - 2, 8 - 3, 5 - 4]) if reverse else np.array([1, 2, 4, 7])
+    np.testing.assert_array_equal(ds, [[[np.max(dx)]]])
+    np.testing.assert_array_equal(dp["Wx"], [[np.dot((1, 2, 3, 4), dx)]])
+    np.testing.assert_array_equal(dp["Wh"], [[np.dot(before, dx)]])
+
+
+@pytest.mark.parametrize("segment", [None, 2])
+@pytest.mark.parametrize("reverse, ys", [(False, (1, 0, 4, 0, 0)), (True, (4, 0, 3, 0, 0))])
+def test_masked_steps_do_not_happen(reverse, ys, segment):
+    x, mask = column(1, np.nan, 3, np.inf, np.nan), np.array([1, 0, 1, 0, 0], dtype=bool)[:, None, None]
+    y, end, tape = scan(SUM, ONES, x, mask=mask, reverse=reverse, segment=segment)
+    np.testing.assert_array_equal(y, column(*ys))
+    np.testing.assert_array_equal(end, [[[4]]])
+    dys = column(1, np.nan, 2, np.inf, np.nan)
+    dx, ds, dp = scan_vjp(SUM, ONES, tape, dys, (np.full((1, 1), 10.0),))
+    np.testing.assert_array_equal(dx, column(11, 0, 13, 0, 0) if reverse else column(13, 0, 12, 0, 0))
+    np.testing.assert_array_equal(ds, [[[13]]])
+    np.testing.assert_array_equal(dp["Wx"], [[11 + 39]] if reverse else [[13 + 36]])
+
+
+def test_no_step_at_all():
+    x, mask, s = column(np.nan, np.nan), np.zeros((2, 1, 1), dtype=bool), (np.full((1, 1), 5.0),)
+    y, end, tape = scan(SUM, ONES, x, s, mask=mask)
+    np.testing.assert_array_equal(y, column(0, 0))
+    np.testing.assert_array_equal(end, [[[5]]])
+    dx, ds, dp = scan_vjp(SUM, ONES, tape, column(7, 7), (np.full((1, 1), 3.0),))
+    np.testing.assert_array_equal(dx, column(0, 0))
+    np.testing.assert_array_equal(ds, [[[3]]])
+    assert dp["Wx"].item() == dp["Wh"].item() == 0
+
+
+def test_states_begin_at_zero():
+    x = np.ones((2, 3, 1), dtype="float32")
+    states = zero_state(cells.LSTM(5), x)
+    assert [(s.shape, s.dtype, s.any()) for s in states] == [((3, 5), np.float32, False)] * 2
+    np.testing.assert_array_equal(scan(SUM, ONES, column(1, 2))[0], column(1, 3))
+
+
+def test_truncation_is_not_passing_ds_on():
+    _, s, _ = scan(SUM, ONES, column(1, 2))
+    _, _, tape = scan(SUM, ONES, column(3, 4), s)
+    dx, ds, _ = scan_vjp(SUM, ONES, tape, column(1, 1))
+    np.testing.assert_array_equal(dx, column(2, 1))
+    np.testing.assert_array_equal(ds, [[[2]]])
+
+
+def test_checkpointing_keeps_no_tape_and_computes_each_piece_again():
+    kernel = Counting()
+    _, _, tape = scan(SUM, ONES, column(*range(7)), segment=3, kernel=kernel)
+    assert [piece.tape for piece in tape.pieces] == [None] * 3
+    assert kernel.calls == [("forward", 3, False), ("forward", 3, False), ("forward", 1, False)]
+    kernel.calls.clear()
+    scan_vjp(SUM, ONES, tape, column(*range(7)))
+    back = [(("forward", n, True), ("backward", n)) for n in (1, 3, 3)]
+    assert kernel.calls == [call for pair in back for call in pair]
+
+
+def test_inference_keeps_nothing():
+    kernel = Counting()
+    y, end, tape = scan(SUM, ONES, column(1, 2), kernel=kernel, keep=False)
+    assert tape is None
+    assert kernel.calls == [("forward", 2, False)]
+    np.testing.assert_array_equal(y, column(1, 3))
+    np.testing.assert_array_equal(end, [[[3]]])
+
+
+def test_the_way_back_takes_the_kernel_of_the_way_there(monkeypatch):
+    kernel = Counting()
+    _, _, tape = scan(SUM, ONES, column(1, 2), kernel=kernel)
+    monkeypatch.setattr(loop, "accepts", lambda *a: pytest.fail("nobody chooses a kernel on the way back"))
+    scan_vjp(SUM, ONES, tape, column(1, 2))
+    assert kernel.calls == [("forward", 2, True), ("backward", 2)]
+
+
+def test_the_first_kernel_that_accepts_is_taken(monkeypatch):
+    unwilling, willing, x = Counting(takes=False), Counting(), column(1, 2)
+    for name in list(KERNELS):
+        monkeypatch.delitem(KERNELS, name)
+    for name, kernel in (("unwilling", unwilling), ("willing", willing), ("loop", loop)):
+        monkeypatch.setitem(KERNELS, name, kernel)
+    assert choose(SUM, x, None) is willing
+    scan(SUM, ONES, x)
+    assert willing.calls and not unwilling.calls
+
+
+def test_a_kernel_that_raises_is_not_replaced():
+    class Broken(Counting):
+        def forward(self, *arguments):
+            raise RuntimeError("broken kernel")
+
+    with pytest.raises(RuntimeError, match="broken kernel"):
+        scan(SUM, ONES, column(1, 2), kernel=Broken())
+
+
+def test_record_of_steps(row):
+    put = [row.put([[1.0, 2.0]]), row.put([[3.0, 4.0]]), row.put([[5.0, 6.0]])]
+    record = Record(row.xp, 3)
+    for step in (2, 0, 1):
+        record.put(step, (put[step], 2 * put[step]))
+    one, two = record.arrays()
+    np.testing.assert_array_equal(row.get(one), [[[1, 2]], [[3, 4]], [[5, 6]]])
+    np.testing.assert_array_equal(row.get(two), [[[2, 4]], [[6, 8]], [[10, 12]]])
