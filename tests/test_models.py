@@ -109,6 +109,7 @@ def test_whole_numbers_are_features_or_tokens():
     model = small(dtype="float64")
     whole = np.asarray([[[1], [2], [3]]])
     np.testing.assert_array_equal(model.predict(whole), model.predict(whole.astype(float)))
+    assert small().predict(whole).dtype == np.float32
     tokens = Sequential([Embedding(5, 2), SimpleRNN(3)])
     assert tokens.predict([[1, 4, 0]]).shape == (1, 3)
     with pytest.raises(TypeError, match="integer"):
