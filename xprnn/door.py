@@ -1,13 +1,15 @@
 """The door of a model: is this input one it can take? Everything is looked at here once, and nothing further in."""
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from . import tree
 from .arrays import namespace
-from .backend import Backend
+from .backend import Backend, BackendError
 from .layers.base import Layer
 from .lengths import lengths_to_mask
-from .types import Array, Shape, State
+from .training import Data, Given, check_data
+from .types import Array, Params, Shape, Sizes, State
 
 
 class Entry(NamedTuple):
@@ -19,11 +21,28 @@ class Entry(NamedTuple):
     single: bool
 
 
+class Tape(NamedTuple):
+    """What a model's reverse needs: whether x was a single sample, the batch, y's shape, and the layer's own."""
+
+    single: bool
+    batch: int
+    shape: tuple[int, ...]
+    params: Params
+    kept: Any
+
+
 def sample_shape(layer: Layer, x: Array) -> Shape:
     """The shape of one sample of x, from x alone: any number of steps, and as many axes as ``layer`` takes."""
-    rank = x.ndim - 1 if layer.rank is None else layer.rank
-    features = tuple(x.shape[x.ndim - rank + 1 :])
-    return (None, *features) if layer.rank in (1, 2) else tuple(x.shape[1:])
+    if layer.rank == 1:
+        return (None,)
+    if layer.rank == 2 or x.ndim == 3:
+        return (None, *x.shape[-1:])
+    return tuple(x.shape[1:])
+
+
+def has_time(layer: Layer, shape: Shape) -> bool:
+    """Whether the first axis of samples of ``shape`` is time."""
+    return len(shape) > 1 or shape == (None,) or (len(shape) == 1 and layer.rank == 1)
 
 
 def enter(
@@ -33,62 +52,104 @@ def enter(
 
     lengths (B,) are integers from 0 to T, of any library, or one integer for a single sample; mask is (B, T) or (T,).
     """
-    backend.check(x, "x")
+    check_kind(backend, layer, x)
     single = x.ndim == len(shape)
     if x.ndim not in (len(shape), len(shape) + 1) or not _fits(x.shape if single else x.shape[1:], shape):
         raise ValueError(f"x has the shape {tuple(x.shape)}; the model takes {_wanted(shape)}")
     if 0 in x.shape[x.ndim - len(shape) :]:
-        raise ValueError(f"x has the shape {tuple(x.shape)}: no steps; the model takes {_wanted(shape)} with T ≥ 1")
-    xp = namespace(x)
+        raise ValueError(f"x has the shape {tuple(x.shape)}, without a step; the model takes {_wanted(shape)}, T ≥ 1")
+    timed = has_time(layer, shape)
+    if not timed and not (lengths is None and mask is None):
+        raise ValueError(f"lengths and masks are for sequences; x has the shape {tuple(x.shape)}, without a time axis")
+    check_mask(backend, mask, x, single)
+    check_state(backend, layer.state_sizes, state, () if single else (x.shape[0],))
     if single:
-        x = xp.expand_dims(x, axis=0)
-        mask = None if mask is None else xp.expand_dims(mask, axis=0)
+        xp = namespace(x)
+        x, mask, state = tree.map(lambda a: xp.expand_dims(a, axis=0), (x, mask, state))
         lengths = None if lengths is None else [lengths]
-        state = tree.map(lambda a: xp.expand_dims(a, axis=0), state)
-    mask = _mask(backend, x, lengths, mask, len(shape))
-    for name, leaf in tree.flatten(state, "state").items():
-        backend.check(leaf, name)
+    if lengths is not None:
+        if mask is not None:
+            raise ValueError("give lengths or a mask, not both")
+        mask = lengths_to_mask(backend, lengths, x.shape[0], x.shape[1])
     layer.check(x, mask)
     return Entry(x, mask, state, single)
 
 
-def leave(entry: Entry, y: Array, state: State) -> tuple[Array, State]:
-    """y and the state without the batch axis that ``enter`` put in front of a single sample."""
-    if not entry.single:
-        return y, state
-    return y[0, ...], tree.map(lambda a: a[0, ...], state)
+def enter_data(
+    backend: Backend, layer: Layer, shape: Shape, output: Shape, entry: Entry, y: Array, measures: dict[str, Callable],
+    chunk: int | None,
+) -> Data:  # fmt: skip
+    """What was entered with its targets y, checked together with the measures of them.
 
-
-def check_classes(output: Shape | None, target: Array, mask: Array | None) -> None:
-    """Raise ValueError if ``target`` holds classes and a real one is not among those of an ``output`` (..., V).
-
-    Targets are classes where they are integers with one axis less than the output.
+    shape and output are those of one sample, in and out.
     """
-    xp = namespace(target)
-    if output is None or target.ndim != len(output) or not xp.isdtype(target.dtype, "integral") or 0 in target.shape:
+    backend.check(y, "y")
+    if entry.single:
+        raise ValueError(f"x has the shape {tuple(entry.x.shape[1:])}, a single sample's; wanted is a batch of them")
+    data = Data(entry.x, y, entry.mask)
+    check_data(Given(layer, output, backend.dtype, has_time(layer, shape)), data, measures, chunk)
+    return data
+
+
+def leave(single: bool, values: Any) -> Any:
+    """A tree of arrays without the batch axis that ``enter`` put in front of a single sample."""
+    return tree.map(lambda a: a[0, ...], values) if single else values
+
+
+def check_kind(backend: Backend, layer: Layer, x: Array) -> None:
+    """Raise unless x is the backend's, and integers for a layer that takes token ids, its floats for any other."""
+    if not layer.takes_ids:
+        check_floats(backend, x, "x")
         return
-    real = target if mask is None else xp.where(mask, target, xp.zeros_like(target))
-    low, high, classes = int(xp.min(real)), int(xp.max(real)), output[-1] or 0
-    if low < 0 or high >= classes:
-        raise ValueError(
-            f"a target is the class {low if low < 0 else high}; the model gives {classes}, 0 to {classes - 1}"
-        )
+    backend.check(x, "x")
+    if not namespace(x).isdtype(x.dtype, "integral"):
+        raise TypeError(f"x is of dtype {x.dtype}; the model takes token ids, so integers")
 
 
-def _mask(backend: Backend, x: Array, lengths: Any, mask: Array | None, rank: int) -> Array | None:
-    if lengths is None and mask is None:
-        return None
-    if lengths is not None and mask is not None:
-        raise ValueError("give lengths or a mask, not both")
-    if x.ndim < 2 or (rank == 1 and x.ndim == 2 and not namespace(x).isdtype(x.dtype, "integral")):
-        raise ValueError(f"lengths and masks are for sequences; x has the shape {tuple(x.shape)}, without a time axis")
-    if lengths is not None:
-        return lengths_to_mask(backend, lengths, x.shape[0], x.shape[1])
+def check_floats(backend: Backend, x: Array, what: str) -> None:
+    """Raise BackendError unless ``x`` is the backend's, in its float dtype: integers are not cast either."""
+    backend.check(x, what)
+    if not namespace(x).isdtype(x.dtype, "real floating"):
+        fix = f"use backend.asarray({what}, {backend.dtype!r})"
+        raise BackendError(f"`{what}` is of dtype {x.dtype}, the model is {backend} in {backend.dtype}: {fix}")
+
+
+def check_shape(backend: Backend, x: Array, what: str, wanted: tuple[int, ...]) -> None:
+    """Raise unless ``x`` is the backend's, in its float dtype and of the shape wanted."""
+    check_floats(backend, x, what)
+    if tuple(x.shape) != wanted:
+        raise ValueError(f"{what} has the shape {tuple(x.shape)}; wanted is {wanted}")
+
+
+def check_mask(backend: Backend, mask: Array | None, x: Array, single: bool) -> None:
+    """Raise unless the mask is None, or one bool for each step of x."""
+    if mask is None:
+        return
     backend.check(mask, "mask")
-    if not namespace(mask).isdtype(mask.dtype, "bool") or tuple(mask.shape) != tuple(x.shape[:2]):  # type: ignore[union-attr]
-        met = f"{tuple(mask.shape)} of {mask.dtype}"  # type: ignore[union-attr]
-        raise ValueError(f"the mask is {met}; x {tuple(x.shape)} wants {tuple(x.shape[:2])} of bool")
-    return mask
+    wanted = tuple(x.shape[: 1 if single else 2])
+    if not namespace(mask).isdtype(mask.dtype, "bool") or tuple(mask.shape) != wanted:
+        raise ValueError(f"the mask is {tuple(mask.shape)} of {mask.dtype}; x {tuple(x.shape)} wants {wanted} of bool")
+
+
+def check_state(backend: Backend, sizes: Sizes, state: State, batch: tuple[int, ...], what: str = "state") -> None:
+    """Raise unless the state has the structure of ``sizes``, each leaf (*batch, n); None in place of a tuple is fine.
+
+    batch: (B,), or () for a single sample.
+    """
+    if state is None:
+        return
+    if not isinstance(state, tuple) or len(state) != len(sizes):
+        met = f"a tuple of {len(state)}" if isinstance(state, tuple) else f"a {type(state).__name__}"
+        raise ValueError(f"{what} is {met}; wanted is a tuple of {len(sizes)}, of the shapes {_shapes(sizes, batch)}")
+    for place, (size, part) in enumerate(zip(sizes, state, strict=True)):
+        if isinstance(size, tuple):
+            check_state(backend, size, part, batch, f"{what}[{place}]")
+        else:
+            check_shape(backend, part, f"{what}[{place}]", (*batch, size))
+
+
+def _shapes(sizes: Sizes, batch: tuple[int, ...]) -> Any:
+    return tree.map(lambda n: (*batch, n), sizes)
 
 
 def _fits(met: tuple, wanted: Shape) -> bool:

@@ -2,19 +2,62 @@
 
 import sys
 import time
-from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
 from .history import EarlyStopping, History
+from .losses import Loss
+from .losses import get as get_loss
+from .metrics import get as get_metric
 from .training import Report
 from .types import Params
 
 if TYPE_CHECKING:
     from .model import Model
 
+Metrics = Sequence[str | Callable] | Mapping[str, Callable]
+
 REFRESH = 0.2  # seconds between looks at the loss: each look waits for the device
+
+
+def measures(loss: str | Loss, metrics: Metrics) -> dict[str, Callable]:
+    """What ``evaluate`` is to compute, by name: the loss, as "loss", and metrics, under names that all differ."""
+    if isinstance(metrics, str) or callable(metrics):
+        raise TypeError(f"metrics are a list, such as ['accuracy'], or a dict, not {metrics!r}")
+    found: dict[str, Callable] = {"loss": get_loss(loss)}
+    for name in metrics:
+        metric = get_metric(metrics[name] if isinstance(metrics, Mapping) else name)  # type: ignore[index]
+        key = name if isinstance(name, str) else metric.name
+        if key in found:
+            raise ValueError(f"two measures are called {key!r}: give metrics as a dict, with a name for each")
+        found[key] = metric
+    return found
+
+
+def judged(
+    loss: str | Loss, metrics: Metrics, training: tuple, validation: Any
+) -> tuple[str, dict[str, Callable], tuple[Any, Any, Any, Any]]:
+    """What ``fit`` evaluates after each epoch: the prefix of its names, the measures, and (x, y, lengths, mask).
+
+    Where there is no ``validation``, it is the metrics alone, on the data of the training.
+    """
+    named = measures(loss, metrics)
+    if validation is None:
+        del named["loss"]
+        return "", named, training
+    if not isinstance(validation, (tuple, list)) or len(validation) not in (2, 3):
+        raise ValueError("validation is a tuple, (x, y) or (x, y, lengths)")
+    x, y, *lengths = validation
+    return "val_", named, (x, y, lengths[0] if lengths else None, None)
+
+
+def check_monitor(early_stopping: EarlyStopping | None, names: tuple[str, ...]) -> None:
+    """Raise ValueError unless what early stopping watches is among the ``names`` that there are numbers of."""
+    if early_stopping is not None and early_stopping.monitor not in names:
+        watched = early_stopping.monitor
+        raise ValueError(f"early stopping watches {watched!r}, which there is not; there is {', '.join(names)}")
 
 
 def follow(
@@ -49,9 +92,7 @@ def follow(
 
 def _judge(model: "Model", history: History, rule: EarlyStopping, best: Params | None) -> tuple[Params | None, bool]:
     """The best epoch's parameters so far, and whether ``rule`` says to stop."""
-    if rule.monitor not in history.history:
-        names = ", ".join(history.history)
-        raise ValueError(f"early stopping watches {rule.monitor!r}, which there is not; there is {names}")
+    check_monitor(rule, tuple(history.history))
     values = history[rule.monitor]
     if rule.best(values) == len(values) - 1:
         best = model.params

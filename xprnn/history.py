@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 @dataclass
 class History:
-    """The numbers of each epoch, by name: ``history["loss"]``, ``history["val_loss"]``, ... ``stopped`` says why if early."""
+    """Each epoch's numbers by name, ``history["loss"]``, ``history["val_loss"]``; ``stopped`` says why if early."""
 
     history: dict[str, list[float]] = field(default_factory=dict)
     stopped: str = ""
@@ -30,6 +30,7 @@ class EarlyStopping:
     """Stop when ``monitor`` has not been better by more than ``min_delta`` for ``patience`` epochs.
 
     mode: whether better is "min" or "max". restore_best: end with the parameters of the best epoch.
+    ValueError for another mode, a patience that is no whole number of 0 or more, a min_delta below 0.
     """
 
     monitor: str = "val_loss"
@@ -41,6 +42,10 @@ class EarlyStopping:
     def __post_init__(self) -> None:
         if self.mode not in ("min", "max"):
             raise ValueError(f"mode is 'min' or 'max', not {self.mode!r}")
+        if isinstance(self.patience, bool) or not isinstance(self.patience, int) or self.patience < 0:
+            raise ValueError(f"patience is a whole number of epochs, 0 or more, not {self.patience!r}")
+        if not 0 <= self.min_delta < math.inf:
+            raise ValueError(f"min_delta is a number, 0 or more, not {self.min_delta!r}")
 
     def best(self, values: list[float]) -> int:
         """The epoch, from 0, after which none was better."""

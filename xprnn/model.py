@@ -1,28 +1,26 @@
 """The model: a layer with parameters on a backend. One of the two objects of the library whose methods change them."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+import math
+from collections.abc import Iterable, Iterator
 from os import PathLike
 from typing import Any
 
 from . import door, tree
 from .backend import Backend, to_device
 from .backend import backend as choose_backend
-from .fitting import follow
+from .fitting import Metrics, check_monitor, follow, judged, measures
 from .history import EarlyStopping, History
 from .io import files
 from .layers.base import Context, Layer
 from .losses import Loss
 from .losses import get as get_loss
-from .metrics import get as get_metric
 from .optimizers import Optimizer
 from .optimizers import get as get_optimizer
 from .random import Key
 from .stream import Stream
 from .summary import summary
-from .training import Data, Recipe, Report, Run, evaluate, outputs, train
+from .training import Data, Recipe, Report, Run, check_resume, evaluate, outputs, train, whole
 from .types import Array, Params, Shape, State
-
-Metrics = Sequence[str | Callable] | Mapping[str, Callable]
 
 
 class Model:
@@ -58,9 +56,10 @@ class Model:
             self.build((None,) if input_shape is None else tuple(input_shape))
 
     def build(self, input_shape: Shape) -> None:
-        """Make the parameters for samples of ``input_shape``; they hang on the seed alone. ValueError if it does not fit."""
-        params, self.output_shape = self.layer.init(Key(self.seed).fold("init").generator(), input_shape)
-        self.params, self.input_shape = to_device(params, self.backend), input_shape
+        """Make the parameters for samples of ``input_shape``; they hang on the seed alone. ValueError if unfit."""
+        params, output = self.layer.init(Key(self.seed).fold("init").generator(), input_shape)
+        self.params, self.run = to_device(params, self.backend), None
+        self.input_shape, self.output_shape = input_shape, output
 
     def built(self, x: Array | None = None) -> tuple[Shape, Params]:
         """The sample shape and the parameters, made for x if there are none yet."""
@@ -74,8 +73,8 @@ class Model:
         """y for x (B, T, D), or (B, T) token ids, or a single sample without B; inference."""
         entry, params = self._enter(x, state, lengths, mask)
         with self.backend.active():
-            y, end, _ = self.layer.forward(params, entry.x, entry.state, Context(entry.mask, tape=False))
-            return door.leave(entry, y, end)[0]
+            y, _, _ = self.layer.forward(params, entry.x, entry.state, Context(entry.mask, tape=False))
+            return door.leave(entry.single, y)
 
     def forward(
         self,
@@ -87,34 +86,40 @@ class Model:
         key: Key | None = None,
     ) -> tuple[Array, State, Any]:
         """y, the last state, and a tape for ``backward``; a ``key`` makes it training, with dropout."""
+        if not (key is None or isinstance(key, Key)):
+            raise TypeError(f"key is an xprnn.Key, such as Key(0), not {key!r}")
         entry, params = self._enter(x, state, lengths, mask)
         with self.backend.active():
             y, end, tape = self.layer.forward(params, entry.x, entry.state, Context(entry.mask, key))
-            y = self.backend.xp.asarray(y, copy=True)  # the caller may write into it, and the tape may hold it
-            return *door.leave(entry, y, end), (entry.single, params, tape)
+            # The caller may write into what it gets, and the tape may hold it.
+            y, end = tree.map(lambda a: self.backend.xp.asarray(a, copy=True), (y, end))
+            y, end = door.leave(entry.single, (y, end))
+            return y, end, door.Tape(entry.single, entry.x.shape[0], tuple(y.shape), params, tape)
 
     def backward(self, tape: Any, dy: Array | None, dstate: State = None) -> tuple[Array | None, State, Params]:
         """dx, the cotangent of the initial state, and the gradients, from those of ``forward``'s y and last state."""
-        single, params, kept = tape
-        for name, leaf in tree.flatten({"dy": dy, "dstate": dstate}).items():
-            if leaf is not None:
-                self.backend.check(leaf, name)
+        if not isinstance(tape, door.Tape):
+            raise TypeError(f"the tape is the third of what forward gave, not a {type(tape).__name__}")
+        if dy is not None:
+            door.check_shape(self.backend, dy, "dy", tape.shape)
+        door.check_state(self.backend, self.layer.state_sizes, dstate, () if tape.single else (tape.batch,), "dstate")
+        if dy is None and not tree.leaves(dstate):
+            raise ValueError("nothing comes back: give dy, dstate or both")
         with self.backend.active():
             xp = self.backend.xp
-            if single:
+            if tape.single:
                 dy, dstate = tree.map(lambda a: xp.expand_dims(a, axis=0), (dy, dstate))
-            dx, ds, grads = self.layer.backward(params, kept, dy, dstate)
-            return *(tree.map(lambda a: a[0, ...], (dx, ds)) if single else (dx, ds)), grads
+            dx, ds, grads = self.layer.backward(tape.params, tape.kept, dy, dstate)
+            return *door.leave(tape.single, (dx, ds)), grads
 
-    def predict(
-        self, x: Array, *, batch_size: int = 32, lengths: Any = None, mask: Array | None = None
-    ) -> Array:
+    def predict(self, x: Array, *, batch_size: int = 32, lengths: Any = None, mask: Array | None = None) -> Array:
         """y for x (N, ...), batch by batch."""
+        rows = whole("batch_size", batch_size)
         entry, params = self._enter(x, None, lengths, mask)
         with self.backend.active():
             data = Data(entry.x, None, entry.mask)
-            parts = [y for _, y in outputs(self.layer, params, data, batch_size, None)]
-            return door.leave(entry, self.backend.xp.concat(parts), None)[0]
+            parts = [y for _, y in outputs(self.layer, params, data, rows, None)]
+            return door.leave(entry.single, self.backend.xp.concat(parts))
 
     def evaluate(
         self,
@@ -129,9 +134,10 @@ class Model:
         mask: Array | None = None,
     ) -> dict[str, float]:
         """The mean loss and metrics over all real steps: {"loss": ..., "accuracy": ...}."""
-        data, params = self._data(x, y, lengths, mask, chunk)
+        rows, named = whole("batch_size", batch_size), measures(loss, metrics)
+        data, params = self._data(x, y, lengths, mask, named, chunk)
         with self.backend.active():
-            return evaluate(self.layer, params, data, _measures(loss, metrics), batch_size, chunk)
+            return evaluate(self.layer, params, data, named, rows, chunk)
 
     def training(
         self,
@@ -154,14 +160,15 @@ class Model:
 
         The options are ``training.Recipe``'s. ``resume`` goes on from ``model.run`` up to ``epochs`` in all.
         """
-        data, params = self._data(x, y, lengths, mask, chunk)
-        recipe = Recipe(
-            get_loss(loss), get_optimizer(optimizer), epochs, batch_size, chunk, clip, clip_value, shuffle
-        )
+        recipe = Recipe(get_loss(loss), get_optimizer(optimizer), epochs, batch_size, chunk, clip, clip_value, shuffle)
         if resume and self.run is None:
-            raise ValueError("there is no run to resume: this model has not been training, or was saved without its run")
-        if not resume:
-            self.run = Run(params, recipe.optimizer.init(params))
+            raise ValueError("there is no run to resume: the model has not been training, or was saved without its run")
+        data, params = self._data(x, y, lengths, mask, {"loss": recipe.loss}, chunk)
+        with self.backend.active():
+            if resume and self.run is not None:
+                check_resume(recipe, data, self.run)
+            else:
+                self.run = Run(params, recipe.optimizer.init(params))
         return self._training(recipe, data)
 
     def _training(self, recipe: Recipe, data: Data) -> Iterator[Report]:
@@ -172,9 +179,8 @@ class Model:
                 update = next(updates, None)
             if update is None:
                 return
-            self.run, report = update
-            self.params = self.run.params
-            yield report
+            self.run, self.params = update[0], update[0].params
+            yield update[1]
 
     def fit(
         self,
@@ -202,21 +208,19 @@ class Model:
         validation: (x, y) or (x, y, lengths) to evaluate after each epoch, as "val_loss" and so on.
         metrics:    what to report beside the loss, on the validation's data, or on x where there is none.
         """
+        rows = whole("batch_size", batch_size)
+        prefix, named, given = judged(loss, metrics, (x, y, lengths, mask), validation)
+        check_monitor(early_stopping, ("loss", *(prefix + name for name in named)))
+        data = self._data(*given, named, chunk)[0] if named else None
         reports = self.training(
             x, y, loss=loss, optimizer=optimizer, epochs=epochs, batch_size=batch_size, chunk=chunk, clip=clip,
             clip_value=clip_value, shuffle=shuffle, lengths=lengths, mask=mask, resume=resume,
         )  # fmt: skip
-        inputs, targets, *rest = (x, y, lengths) if validation is None else validation
-        prefix = "" if validation is None else "val_"
 
         def measure() -> dict[str, float]:
-            if validation is None and not metrics:
-                return {}
-            numbers = self.evaluate(
-                inputs, targets, loss=loss, metrics=metrics, batch_size=batch_size, chunk=chunk,
-                lengths=rest[0] if rest else None, mask=mask if validation is None else None,
-            )  # fmt: skip
-            return {f"{prefix}{name}": value for name, value in numbers.items() if validation or name != "loss"}
+            with self.backend.active():
+                found = {} if data is None else evaluate(self.layer, self.built()[1], data, named, rows, chunk)
+            return {prefix + name: value for name, value in found.items()}
 
         return follow(self, reports, measure, early_stopping, verbose)
 
@@ -226,11 +230,11 @@ class Model:
 
     def to(self, backend: str | Backend, dtype: str | None = None) -> "Model":
         """A copy of this model on another backend, in this one's dtype unless given; training goes on there too."""
-        target = choose_backend(backend, dtype or self.backend.dtype)
+        target = choose_backend(backend, dtype or _own(backend, self.backend.dtype))
         other = Model(self.layer, target, seed=self.seed)
         other.input_shape, other.output_shape = self.input_shape, self.output_shape
         other.params = None if self.params is None else to_device(self.params, target)
-        other.run = None if self.run is None else Run(*move(tuple(self.run), target))
+        other.run = None if self.run is None else self.run.moved(target)
         return other
 
     def save(self, path: str | PathLike, *, run: bool = False, extra: dict[str, Any] | None = None) -> None:
@@ -239,7 +243,7 @@ class Model:
         extra: anything of JSON's that is to be kept beside the model; ``files.read_extra`` gives it back.
         """
         shape, params = self.built()
-        about = {"dtype": self.backend.dtype, "seed": self.seed, "input_shape": list(shape)}
+        about = files.About(self.backend.dtype, self.seed, shape)
         files.save(path, self.layer, params, tuple(self.run) if run and self.run else None, about, extra or {})
 
     @classmethod
@@ -253,11 +257,12 @@ class Model:
         Raises FileNotFoundError, or FileError for a file that is damaged, or not a model, or does not fit itself.
         """
         saved = files.load(path, custom)
-        model = cls(saved.layer, choose_backend(backend, dtype or saved.about["dtype"]), seed=saved.about["seed"])
-        model.build(tuple(saved.about["input_shape"]))
+        about = saved.about
+        model = cls(saved.layer, choose_backend(backend, dtype or _own(backend, about.dtype)), seed=about.seed)
+        model.build(about.input_shape)
         files.check_params(path, saved.params, model.built()[1])
         model.params = to_device(saved.params, model.backend)
-        model.run = None if saved.run is None else Run(*move(saved.run, model.backend))
+        model.run = None if saved.run is None else Run(*saved.run).moved(model.backend)
         return model
 
     def summary(self) -> str:
@@ -266,40 +271,29 @@ class Model:
 
     def count_params(self) -> int:
         """How many numbers are learned."""
-        return sum(a.size for a in tree.leaves(self.built()[1]))
+        return sum(math.prod(a.shape) for a in tree.leaves(self.built()[1]))
 
     def _enter(self, x: Array, state: State, lengths: Any, mask: Array | None) -> tuple[door.Entry, Params]:
-        self.backend.check(x, "x")
-        shape, params = self.built(x)
+        door.check_kind(self.backend, self.layer, x)
+        shape = door.sample_shape(self.layer, x) if self.input_shape is None else self.input_shape
         with self.backend.active():
-            return door.enter(self.backend, self.layer, shape, x, state, lengths, mask), params
+            entry = door.enter(self.backend, self.layer, shape, x, state, lengths, mask)
+        return entry, self.built(x)[1]
 
-    def _data(self, x: Array, y: Array, lengths: Any, mask: Array | None, chunk: int | None) -> tuple[Data, Params]:
-        """x, y and the mask, checked, to train on or to evaluate."""
+    def _data(
+        self, x: Array, y: Array, lengths: Any, mask: Array | None, named: dict[str, Loss], chunk: int | None
+    ) -> tuple[Data, Params]:
+        """x, y and the mask to train on or to evaluate, checked together with the measures of them."""
+        cut = None if chunk is None else whole("chunk", chunk)
         entry, params = self._enter(x, None, lengths, mask)
-        self.backend.check(y, "y")
-        if entry.single or y.ndim == 0 or y.shape[0] != x.shape[0]:
-            raise ValueError(f"x {tuple(x.shape)} and y {tuple(y.shape)} are to be as many samples, one after the other")
-        if chunk is not None and (self.layer.shortens or not self.layer.streams or x.ndim < 2):
-            raise ValueError(f"chunk={chunk} cuts sequences in time; {self.layer} takes and gives whole ones only")
+        shapes = self.built()[0], self.output_shape or ()
         with self.backend.active():
-            door.check_classes(self.output_shape, y, self.layer.mask_after(entry.x, entry.mask))
-        return Data(entry.x, y, entry.mask), params
+            return door.enter_data(self.backend, self.layer, *shapes, entry, y, named, cut), params
 
 
-def move(value: Any, target: Backend) -> Any:
-    """A tree of arrays and numbers with its arrays on ``target``; their own dtype stays where it is the target's kind."""
-    return tree.map(lambda a: a if isinstance(a, (int, float)) else target.asarray(a), value)
-
-
-def _measures(loss: str | Loss, metrics: Metrics) -> dict[str, Callable]:
-    """What ``evaluate`` is to compute, by name."""
-    named = metrics if isinstance(metrics, Mapping) else {_name(metric): metric for metric in metrics}
-    return {"loss": get_loss(loss)} | {name: get_metric(metric) for name, metric in named.items()}
-
-
-def _name(metric: str | Callable) -> str:
-    return metric if isinstance(metric, str) else getattr(metric, "__name__", str(metric))
+def _own(backend: str | Backend, dtype: str) -> str | None:
+    """``dtype`` for a backend that is only named: a Backend has its own."""
+    return None if isinstance(backend, Backend) else dtype
 
 
 load = Model.load

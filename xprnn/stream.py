@@ -16,16 +16,18 @@ class Stream:
     """Feed a model one step at a time: ``stream = model.stream(); y_t = stream(x_t)``.
 
     x_t is one step of a batch, (B, D) or (B,) token ids, or of a single sequence, (D,) or (). The outputs, one after
-    the other, are those of the whole sequence. ``state`` may be read, kept and set again; None is the initial one.
+    the other, are those of the whole sequence. ``state`` may be read, kept and set again; None is the initial one, and
+    others are as ``Model.forward`` gives them, without B for a single sequence.
     Raises ValueError for a model that must see the whole sequence first (bidirectional, reverse, pooling).
     """
 
     def __init__(self, model: Model, state: State = None) -> None:
         if not model.layer.streams:
             raise ValueError(f"{model.layer} needs the whole sequence before its first output; it cannot stream")
-        if model.layer.rank is None:
+        shape = (None,) if model.layer.rank == 1 else (None, None) if model.layer.rank == 2 else model.input_shape
+        if shape is None or not door.has_time(model.layer, shape):
             raise ValueError(f"{model.layer} is not a model of sequences; call it")
-        self._model = model
+        self._model, self._rank = model, len(shape)
         self.state = state
 
     def reset(self) -> None:
@@ -35,15 +37,15 @@ class Stream:
     def __call__(self, x_t: Array) -> Array:
         """The output of the next step, (B, H), or (H,) for a single sequence."""
         model = self._model
-        model.backend.check(x_t, "x_t")
+        door.check_kind(model.backend, model.layer, x_t)
+        if x_t.ndim not in (self._rank - 1, self._rank):
+            axes = ["(B,) or ()", "(B, D) or (D,)"][self._rank - 1]
+            raise ValueError(f"a step has the shape {tuple(x_t.shape)}; wanted is {axes}, without an axis for time")
+        single = x_t.ndim == self._rank - 1
         with model.backend.active():
-            xp = model.backend.xp
-            rank = model.layer.rank or 0
-            single = x_t.ndim == rank - 1
-            x = xp.expand_dims(x_t, axis=0 if single else 1) if x_t.ndim in (rank - 1, rank) else x_t
-            shape, params = model.built(x)
-            entry = door.enter(model.backend, model.layer, (None, *shape[1:]), x, None, None, None)
-            y, self.state, _ = model.layer.forward(params, entry.x, self.state, Context(tape=False))
-            if not model.layer.shortens:
-                y = y[:, 0, ...]
-            return y[0, ...] if single else y
+            x = model.backend.xp.expand_dims(x_t, axis=0 if single else 1)
+            shape = model.input_shape or door.sample_shape(model.layer, x)
+            entry = door.enter(model.backend, model.layer, (None, *shape[1:]), x, self.state, None, None)
+            y, state, _ = model.layer.forward(model.built(x)[1], entry.x, entry.state, Context(tape=False))
+            self.state = door.leave(single, state)
+            return door.leave(single, y if model.layer.shortens else y[:, 0, ...])

@@ -1,10 +1,10 @@
-"""Trees: nested dicts and tuples of arrays. Parameters and gradients are dicts, states are tuples; None holds no leaf."""
+"""Trees: nested dicts and tuples of arrays. Parameters are dicts, states are tuples; None holds no leaf."""
 
 from collections.abc import Callable
 from typing import Any
 
 
-def map(f: Callable, *trees: Any) -> Any:  # noqa: A001 (the field's name for it)
+def map(f: Callable, *trees: Any) -> Any:  # the field's name for it
     """Apply ``f`` to the leaves that stand at the same place of all ``trees``, which have one structure."""
     first = trees[0]
     if isinstance(first, dict):

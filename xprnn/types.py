@@ -21,5 +21,6 @@ Namespace = Any
 Params = dict[str, Any]
 State = Any
 Shape = tuple[int | None, ...]
+Sizes = tuple[Any, ...]  # nested tuples of ints: the structure of a state, with the width of each leaf
 
-__all__ = ["Array", "Generator", "Namespace", "Params", "Shape", "State"]
+__all__ = ["Array", "Generator", "Namespace", "Params", "Shape", "Sizes", "State"]

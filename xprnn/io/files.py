@@ -9,11 +9,19 @@ import numpy as np
 from .. import tree
 from ..backend import to_numpy
 from ..layers.base import Layer
-from ..types import Array, Params
+from ..types import Array, Params, Shape
 from . import spec
 from .store import FileError, pack, read, unpack, write
 
 VERSION = 1
+
+
+class About(NamedTuple):
+    """What is said about a model beside its layer: its precision, its seed, and the shape of a sample."""
+
+    dtype: str
+    seed: int
+    input_shape: Shape
 
 
 class Saved(NamedTuple):
@@ -22,20 +30,20 @@ class Saved(NamedTuple):
     layer: Layer
     params: Params
     run: tuple | None
-    about: dict[str, Any]
+    about: About
 
 
 def save(
-    path: str | os.PathLike, layer: Layer, params: Params, run: tuple | None, about: dict, extra: dict[str, Any]
+    path: str | os.PathLike, layer: Layer, params: Params, run: tuple | None, about: About, extra: dict[str, Any]
 ) -> None:
-    """Write a model's file, atomically."""
+    """Write a model's file, atomically. ``run`` begins with its parameters, which may be others than ``params``."""
     arrays: dict[str, np.ndarray] = {}
-    header = {"version": VERSION, "layer": spec.to_json(layer), "about": about, "extra": extra}
-    if run is None:
-        header["params"] = pack(to_numpy(params), "params", arrays)
-    else:
-        host = tree.map(lambda a: a if isinstance(a, (int, float)) else to_numpy(a), run)
-        header["params"], header["run"] = pack(host[0], "params", arrays), pack(host[1:], "run", arrays)
+    header = {"version": VERSION, "layer": spec.to_json(layer), "about": about._asdict(), "extra": extra}
+    header["params"] = pack(to_numpy(params), "params", arrays)
+    if run is not None:
+        own = None if run[0] is params else run[0]
+        host = tree.map(lambda a: a if isinstance(a, (int, float)) else to_numpy(a), (own, *run[1:]))
+        header["run"] = pack(host, "run", arrays)
     write(path, arrays, header)
 
 
@@ -47,10 +55,12 @@ def load(path: str | os.PathLike, custom: Iterable[type] = ()) -> Saved:
     try:
         layer = spec.from_json(header["layer"], custom)
         params = unpack(header["params"], arrays)
-        run = (params, *unpack(header["run"], arrays)) if "run" in header else None
-    except (KeyError, ValueError) as error:
+        own, *rest = unpack(header["run"], arrays) if "run" in header else (None,)
+        run = (params if own is None else own, *rest) if rest else None
+        about = About(**header["about"])._replace(input_shape=tuple(header["about"]["input_shape"]))
+    except (KeyError, ValueError, TypeError, AttributeError) as error:
         raise FileError(f"{os.fspath(path)} does not fit itself: {error}") from error
-    return Saved(layer, params, run, header["about"])
+    return Saved(layer, params, run, about)
 
 
 def read_extra(path: str | os.PathLike) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """Layers and cells as JSON and back: what is written is names and numbers, and nothing that is read is executed."""
 
 import dataclasses
+import numbers
 from collections.abc import Iterable
 from typing import Any
 
@@ -9,6 +10,9 @@ from ..cells import Cell
 from ..layers.base import Layer
 from ..layers.catalog import LAYERS
 from ..layers.sequential import Sequential
+
+CELLS = tuple(kind for kind in vars(cells).values() if isinstance(kind, type) and issubclass(kind, Cell))
+KNOWN = {f"layers.{kind.__name__}": kind for kind in LAYERS} | {f"cells.{kind.__name__}": kind for kind in CELLS}
 
 
 def to_json(value: Any) -> Any:
@@ -24,8 +28,10 @@ def to_json(value: Any) -> Any:
         return {"type": _name(type(value))} | fields
     if isinstance(value, tuple):
         return [to_json(item) for item in value]
-    if value is None or isinstance(value, (bool, int, float, str)):
+    if value is None or isinstance(value, (bool, str)):
         return value
+    if isinstance(value, numbers.Real):  # NumPy's too
+        return int(value) if isinstance(value, numbers.Integral) else float(value)
     raise TypeError(f"{value!r} cannot be written to a file: layers and cells are dataclasses of numbers and names")
 
 
@@ -34,7 +40,10 @@ def from_json(value: Any, custom: Iterable[type] = ()) -> Any:
 
     Raises ValueError for a type that is not known, or fields that it does not have.
     """
-    known = {_name(kind): kind for kind in (*LAYERS, *_public(cells, Cell), *custom)}
+    known: dict[str, type] = dict(KNOWN)
+    for kind in custom:
+        if known.setdefault(_name(kind), kind) is not kind:
+            raise ValueError(f"two classes in custom are called {kind.__name__}")
     return _build(value, known)
 
 
@@ -57,9 +66,5 @@ def _build(value: Any, known: dict[str, type]) -> Any:
 
 
 def _name(kind: type) -> str:
-    return f"{'cells' if issubclass(kind, Cell) else 'layers'}.{kind.__name__}"
-
-
-def _public(module: Any, base: type) -> list[type]:
-    values = [getattr(module, name) for name in module.__all__]
-    return [kind for kind in values if isinstance(kind, type) and issubclass(kind, base)]
+    """What a file calls a class; a caller's own cannot be taken for one of the library's of the same name."""
+    return next((name for name, known in KNOWN.items() if known is kind), f"custom.{kind.__name__}")

@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import tempfile
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +18,15 @@ class FileError(ValueError):
 
 
 def write(path: str | os.PathLike, arrays: dict[str, np.ndarray], header: dict[str, Any]) -> None:
-    """Write ``arrays`` and ``header`` (JSON) to ``path``, atomically: temporary file, fsync, rename, fsync of the folder.
+    """Write ``arrays`` and ``header`` (JSON) to ``path``, atomically: temporary file, fsync, rename.
 
     Raises OSError if the folder cannot be written to; then ``path`` is as it was.
     """
-    path = Path(path)
+    path = Path(os.path.realpath(path))  # of a symbolic link the file that it names is replaced
     # safetensors writes the memory of arrays that are not contiguous in the wrong order (safetensors#825).
     contiguous = {name: np.ascontiguousarray(a).reshape(a.shape) for name, a in arrays.items()}
-    data = safetensors.numpy.save(contiguous, {"xprnn": json.dumps(header)})
+    checked = {"crc32": _checksum(header, contiguous)} | header
+    data = safetensors.numpy.save(contiguous, {"xprnn": json.dumps(checked)})
     descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
     try:
         with os.fdopen(descriptor, "wb") as file:
@@ -41,21 +43,30 @@ def write(path: str | os.PathLike, arrays: dict[str, np.ndarray], header: dict[s
 
 
 def read(path: str | os.PathLike) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    """The arrays and the header of a file that ``write`` wrote. FileError if it is not one, or not whole."""
-    if not Path(path).is_file():
-        raise FileNotFoundError(f"there is no file {os.fspath(path)}")
+    """The arrays and the header of a file that ``write`` wrote. FileError if it is none, or damaged."""
+    name = os.fspath(path)
+    if not Path(path).exists():
+        raise FileNotFoundError(f"there is no file {name}")
     try:
         with safetensors.safe_open(path, "numpy") as file:
-            header = json.loads((file.metadata() or {})["xprnn"])
-            return {name: file.get_tensor(name) for name in file.keys()}, header  # noqa: SIM118 (no mapping)
-    except KeyError as error:
-        raise FileError(f"{os.fspath(path)} is a safetensors file, but no model of xprnn's: {error} is missing") from error
-    except (safetensors.SafetensorError, json.JSONDecodeError, ValueError, OSError) as error:
-        raise FileError(f"{os.fspath(path)} cannot be read as a model, it is damaged or no safetensors file: {error}") from error
+            about = file.metadata() or {}
+            arrays = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (no mapping)
+    except (safetensors.SafetensorError, ValueError, TypeError, KeyError, OSError) as error:
+        raise FileError(f"{name} cannot be read as a model, it is damaged or no safetensors file: {error}") from error
+    if "xprnn" not in about:
+        raise FileError(f"{name} is a safetensors file, but no model of xprnn's, which have a header named xprnn")
+    try:
+        header = json.loads(about["xprnn"])
+        whole = header.pop("crc32") == _checksum(header, arrays)
+    except (ValueError, TypeError, KeyError, AttributeError):
+        whole = False
+    if not whole:
+        raise FileError(f"{name} is damaged: its contents are not those that were written")
+    return arrays, header
 
 
 def pack(tree: Any, prefix: str, arrays: dict[str, np.ndarray]) -> Any:
-    """A tree of dicts, tuples, arrays, numbers and None as JSON, its arrays put into ``arrays`` under names with prefix."""
+    """A tree of dicts, tuples, arrays and numbers as JSON; its arrays go to ``arrays`` under names with prefix."""
     if isinstance(tree, dict):
         return {"dict": {name: pack(branch, f"{prefix}.{name}", arrays) for name, branch in tree.items()}}
     if isinstance(tree, tuple):
@@ -74,6 +85,15 @@ def unpack(packed: Any, arrays: dict[str, np.ndarray]) -> Any:
     if kind == "tuple":
         return tuple(unpack(branch, arrays) for branch in content)
     return arrays[content] if kind == "array" else content
+
+
+def _checksum(header: dict[str, Any], arrays: dict[str, np.ndarray]) -> str:
+    """A checksum of all that a file holds; safetensors itself has none."""
+    value = zlib.crc32(json.dumps(header).encode())
+    for name in sorted(arrays):
+        value = zlib.crc32(f"{name} {arrays[name].dtype} {arrays[name].shape}".encode(), value)
+        value = zlib.crc32(arrays[name].data if arrays[name].size else b"", value)
+    return f"{value:08x}"
 
 
 def _umask() -> int:

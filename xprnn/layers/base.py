@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from typing import Any, NamedTuple
 
 from ..random import Key
-from ..types import Array, Generator, Params, Shape, State
+from ..types import Array, Generator, Params, Shape, Sizes, State
 
 
 class Context(NamedTuple):
@@ -35,6 +35,21 @@ class Layer(ABC):
     def rank(self) -> int | None:
         """How many axes one sample has: 2 for (time, features), 1 for token ids; None where the layer takes any."""
         return None
+
+    @property
+    def takes_ids(self) -> bool:
+        """Whether x holds token ids, integers; else it holds numbers of the parameters' dtype."""
+        return self.rank == 1
+
+    @property
+    def state_sizes(self) -> Sizes:
+        """The widths of the state, in its structure: n for each leaf (B, n); () for a layer without a state."""
+        return ()
+
+    @property
+    def makes_mask(self) -> bool:
+        """Whether ``mask_after`` finds padding in x: such a layer can only be the first of a Sequential."""
+        return False
 
     @property
     def streams(self) -> bool:

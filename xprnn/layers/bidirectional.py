@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..arrays import namespace
-from ..types import Array, Generator, Params, Shape, State
+from ..types import Array, Generator, Params, Shape, Sizes, State
 from .base import Context, Layer
 from .direction import Direction
 
@@ -38,6 +38,10 @@ class Bidirectional(Layer):
     @property
     def rank(self) -> int | None:
         return 2
+
+    @property
+    def state_sizes(self) -> Sizes:
+        return self.forward_layer.state_sizes, self.backward_layer.state_sizes
 
     @property
     def streams(self) -> bool:

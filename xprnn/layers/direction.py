@@ -8,7 +8,7 @@ from ..arrays import namespace
 from ..cells import Cell
 from ..ops.masks import clean
 from ..scan import scan, scan_vjp, zero_state
-from ..types import Array, Generator, Namespace, Params, Shape, State
+from ..types import Array, Generator, Namespace, Params, Shape, Sizes, State
 from .base import Context, Layer
 
 
@@ -32,6 +32,10 @@ class Direction(Layer):
     @property
     def rank(self) -> int | None:
         return 2
+
+    @property
+    def state_sizes(self) -> Sizes:
+        return self.cell.state_sizes
 
     @property
     def streams(self) -> bool:

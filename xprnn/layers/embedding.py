@@ -8,7 +8,7 @@ import numpy as np
 from .. import initializers
 from ..arrays import namespace
 from ..ops.masks import clean
-from ..ops.rows import add_rows, take_rows
+from ..ops.rows import add_rows, signed, take_rows
 from ..types import Array, Params, Shape, State
 from . import shapes
 from .base import Context, Layer
@@ -42,7 +42,7 @@ class Embedding(Layer):
         if 0 in x.shape:
             return
         xp = namespace(x)
-        ids = xp.reshape(clean(xp, x, mask), (-1,))
+        ids = xp.reshape(clean(xp, signed(xp, x), mask), (-1,))
         low, high = int(xp.min(ids)), int(xp.max(ids))
         if low >= 0 and high < self.vocab:
             return
@@ -53,6 +53,10 @@ class Embedding(Layer):
             f"Embedding met id {low if below else high} at {where} of ids {tuple(x.shape)}; with vocab={self.vocab} "
             f"ids go from 0 to {self.vocab - 1}."
         )
+
+    @property
+    def makes_mask(self) -> bool:
+        return self.mask_zero
 
     def mask_after(self, x: Array, mask: Array | None) -> Array | None:
         if not self.mask_zero:
@@ -69,6 +73,7 @@ class Embedding(Layer):
     def forward(self, p: Params, x: Array, state: State, ctx: Context) -> tuple[Array, State, Any]:
         _check_integers(x)
         xp = namespace(x)
+        x = signed(xp, x)
         mask = self.mask_after(x, ctx.mask)
         ids = clean(xp, x, mask)
         return clean(xp, take_rows(xp, p["W"], ids), mask), (), (ids, mask)

@@ -25,6 +25,10 @@ class Masking(Layer):
     def rank(self) -> int | None:
         return 2
 
+    @property
+    def makes_mask(self) -> bool:
+        return True
+
     def mask_after(self, x: Array, mask: Array | None) -> Array:
         real = namespace(x).any(x != self.mask_value, axis=-1)
         return real if mask is None else mask & real

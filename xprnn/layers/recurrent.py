@@ -1,5 +1,6 @@
 """Recurrent layers: cells stacked, in one direction or both, with dropout between them."""
 
+import numbers
 from abc import abstractmethod
 from dataclasses import dataclass, fields
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 from .. import cells as _cells
 from .. import tree
 from ..arrays import namespace
-from ..types import Array, Generator, Params, Shape, State
+from ..types import Array, Generator, Params, Shape, Sizes, State
 from .base import Context, Layer
 from .bidirectional import Bidirectional
 from .direction import Direction
@@ -44,12 +45,17 @@ class Stack(Layer):
         for name in ("dropout", "recurrent_dropout"):
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(f"{name} is a rate from 0 to below 1, not {getattr(self, name)}")
-        if self.segment is not None and self.segment < 1:
-            raise ValueError(f"segment is a number of steps, 1 or more, not {self.segment}")
+        if self.segment is not None and not _positive(self.segment):
+            raise ValueError(f"segment is a number of steps, 1 or more, not {self.segment!r}")
         if self.bidirectional and self.reverse:
             raise ValueError("bidirectional=True runs both ways already; reverse=True does not go with it")
-        if any(cell.hidden < 1 for cell in self.cell_stack()) or not self.cell_stack():
-            raise ValueError(f"a recurrent layer has one or more layers of one or more units, not {self}")
+        for cell in self.cell_stack():
+            if not isinstance(cell, _cells.Cell):
+                raise TypeError(f"a recurrent layer is made of cells, such as cells.LSTM(64), not of {cell!r}")
+            if not _positive(cell.hidden):
+                raise ValueError(f"a cell has one or more units, not {cell}")
+        if not self.cell_stack():
+            raise ValueError("a recurrent layer has one or more cells")
         _ = self.layers
 
     def __repr__(self) -> str:
@@ -68,6 +74,10 @@ class Stack(Layer):
     @property
     def rank(self) -> int | None:
         return 2
+
+    @property
+    def state_sizes(self) -> Sizes:
+        return tuple(layer.state_sizes for layer in self.layers)
 
     @property
     def shortens(self) -> bool:
@@ -124,11 +134,19 @@ class Stack(Layer):
 
 def _sizes(hidden: int | tuple[int, ...], num_layers: int) -> tuple[int, ...]:
     """The width of each layer: ``hidden`` repeated, or a width for each."""
-    if isinstance(hidden, int):
-        return (hidden,) * num_layers
-    if num_layers not in (1, len(hidden)):
+    sizes = hidden if isinstance(hidden, tuple) else (hidden,)
+    if not sizes or not all(_positive(n) for n in (num_layers, *sizes)):
+        raise ValueError(
+            "a recurrent layer has one or more layers of one or more units, given as a number or a tuple of numbers, "
+            f"not hidden={hidden!r}, num_layers={num_layers!r}"
+        )
+    if isinstance(hidden, tuple) and num_layers not in (1, len(hidden)):
         raise ValueError(f"hidden={hidden} gives {len(hidden)} layers, num_layers={num_layers}")
-    return tuple(hidden)
+    return tuple(int(n) for n in (sizes if isinstance(hidden, tuple) else sizes * num_layers))
+
+
+def _positive(value: object) -> bool:
+    return isinstance(value, numbers.Integral) and not isinstance(value, bool) and int(value) > 0
 
 
 @dataclass(frozen=True, repr=False)

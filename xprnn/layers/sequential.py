@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from .. import tree
-from ..types import Array, Generator, Params, Shape, State
+from ..arrays import namespace
+from ..types import Array, Generator, Params, Shape, Sizes, State
 from .base import Context, Layer
 
 
@@ -21,11 +22,12 @@ class Sequential(Layer):
     names: tuple[str, ...]
 
     def __init__(self, *layers: Layer, names: tuple[str, ...] | None = None) -> None:
-        for layer in layers:
+        for place, layer in enumerate(layers):
             if not isinstance(layer, Layer):
                 raise TypeError(f"Sequential takes layers, not {layer!r}")
-        if names is not None and len(names) != len(layers):
-            raise ValueError(f"{len(layers)} layers want as many names, not {len(names)}: {names}")
+            if place and layer.makes_mask:
+                raise ValueError(f"{layer} tells padding by the input's values, so it stands first, not at {place}")
+        _check_names(layers, names)
         object.__setattr__(self, "layers", layers)
         object.__setattr__(self, "names", _names(layers) if names is None else tuple(names))
 
@@ -38,7 +40,19 @@ class Sequential(Layer):
 
     @property
     def rank(self) -> int | None:
-        return self.layers[0].rank if self.layers else None
+        return next((layer.rank for layer in self.layers if layer.rank is not None), None)
+
+    @property
+    def takes_ids(self) -> bool:
+        return bool(self.layers) and self.layers[0].takes_ids
+
+    @property
+    def state_sizes(self) -> Sizes:
+        return tuple(layer.state_sizes for layer in self.layers)
+
+    @property
+    def makes_mask(self) -> bool:
+        return any(layer.makes_mask for layer in self.layers)
 
     @property
     def streams(self) -> bool:
@@ -80,10 +94,27 @@ class Sequential(Layer):
         grads: Params = {}
         dstates = []
         for n, (name, layer) in reversed(list(enumerate(zip(self.names, self.layers, strict=True)))):
-            dy, begin, dp = layer.backward(p[name], tape[n], dy, None if dstate is None else dstate[n])
+            if dy is None and not tree.leaves(layer.state_sizes):  # nothing comes back to a layer without a state
+                begin, dp = layer.state_sizes, tree.map(lambda a: namespace(a).zeros_like(a), p[name])
+            else:
+                dy, begin, dp = layer.backward(p[name], tape[n], dy, None if dstate is None else dstate[n])
             grads[name] = tree.map(lambda a, b: a + b, grads[name], dp) if name in grads else dp
             dstates.append(begin)
         return dy, tuple(reversed(dstates)), {name: grads[name] for name in p}
+
+
+def _check_names(layers: tuple[Layer, ...], names: tuple[str, ...] | None) -> None:
+    """Raise unless ``names`` is None or has a name for each layer, equal for equal layers only, without dots."""
+    if names is None:
+        return
+    if isinstance(names, str) or len(names) != len(layers):
+        raise ValueError(f"{len(layers)} layers want as many names, not {names!r}")
+    known: dict[str, Layer] = {}
+    for name, layer in zip(names, layers, strict=True):
+        if not isinstance(name, str) or not name or "." in name:
+            raise ValueError(f"a layer's name is a string without dots, not {name!r}")
+        if known.setdefault(name, layer) != layer:
+            raise ValueError(f"two different layers are named {name!r}: {known[name]} and {layer}")
 
 
 def _shapes(p: Params) -> dict[str, tuple]:

@@ -25,6 +25,10 @@ class TimeDistributed(Layer):
     def rank(self) -> int | None:
         return 2
 
+    @property
+    def takes_ids(self) -> bool:
+        return self.layer.takes_ids
+
     def check(self, x: Array, mask: Array | None) -> None:
         xp = namespace(x)
         self.layer.check(_fold(xp, clean(xp, x, mask)), None)

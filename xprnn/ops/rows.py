@@ -58,6 +58,16 @@ def _add_by_doubling(xp: Namespace, shape: tuple[int, int], ids: Array, values: 
     return xp.where((start < stop)[:, None], sums, xp.zeros_like(sums))
 
 
+def signed(xp: Namespace, ids: Array) -> Array:
+    """``ids`` as integers that can be reckoned with: uint64 has no common type with others, torch's unsigned have less.
+
+    A uint64 of 2⁶³ or more becomes negative.
+    """
+    odd = ids.dtype == xp.uint64 or (is_torch_array(ids) and xp.isdtype(ids.dtype, "unsigned integer"))
+    return xp.astype(ids, xp.int64) if odd else ids
+
+
 def _flat(xp: Namespace, ids: Array) -> Array:
     """``ids`` in one axis and in at least 32 bits, the fewest that torch takes as an index."""
-    return xp.astype(xp.reshape(ids, (-1,)), xp.result_type(ids.dtype, xp.int32), copy=False)
+    ids = signed(xp, xp.reshape(ids, (-1,)))
+    return xp.astype(ids, xp.result_type(ids.dtype, xp.int32), copy=False)

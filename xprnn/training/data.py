@@ -16,7 +16,7 @@ class Data(NamedTuple):
 
 
 class Cut(NamedTuple):
-    """Some rows, and of these some steps; ``steps`` is None where sequences stay whole. Not ``first``: state is carried."""
+    """Rows, and of these some steps; None where sequences stay whole; state comes along unless ``first``."""
 
     rows: slice
     steps: slice | None
@@ -24,7 +24,7 @@ class Cut(NamedTuple):
 
 
 def plan(data: Data, batch_size: int, chunk: int | None) -> list[Cut]:
-    """The cuts of one epoch, in order: batches of rows, within each its chunks of steps; at least one, for N = 0 too."""
+    """The cuts of one epoch, in order: batches of rows, in each its chunks of steps; at least one, for N = 0 too."""
     N = data.x.shape[0]
     batches = [slice(n, min(n + batch_size, N)) for n in range(0, max(N, 1), batch_size)]
     if chunk is None:

@@ -3,11 +3,14 @@
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from .. import tree
+from ..backend import Backend
 from ..layers.base import Context, Layer
 from ..losses import Loss
 from ..optimizers import Optimizer, clip_by_norm, clip_by_value
 from ..random import Key
 from ..types import Array, Params, State
+from .check import limit, whole
 from .data import Data
 
 
@@ -33,17 +36,21 @@ class Recipe:
     shuffle: bool = True
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "batch_size", "chunk"):
+        checks = {"epochs": whole, "batch_size": whole, "chunk": whole, "clip": limit, "clip_value": limit}
+        for name, check in checks.items():
             value = getattr(self, name)
-            if (name, value) != ("chunk", None) and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
-                raise ValueError(f"{name} is a whole number, 1 or more, not {value!r}")
+            if value is not None or name in ("epochs", "batch_size"):
+                object.__setattr__(self, name, check(name, value))
+        if not isinstance(self.shuffle, bool):
+            raise TypeError(f"shuffle is True or False, not {self.shuffle!r}")
 
 
 class Run(NamedTuple):
     """All that changes in training, so that a run goes on from it as if it had never stopped.
 
     epoch and update count what is done: epochs in all, and updates of the one under way. state is what its next chunk
-    starts from; total and weight make the mean loss of the epoch so far.
+    starts from; total and weight make the mean loss of the epoch so far. sizes are those of what the epoch under way
+    goes through: x's axes, batch_size, chunk or 0.
     """
 
     params: Params
@@ -53,6 +60,11 @@ class Run(NamedTuple):
     state: State = None
     total: Array | float = 0.0
     weight: Array | int = 0
+    sizes: tuple[int, ...] = ()
+
+    def moved(self, target: Backend) -> "Run":
+        """The same run with its arrays on another backend."""
+        return Run(*tree.map(lambda a: a if isinstance(a, (int, float)) else target.asarray(a), tuple(self)))
 
 
 def step(layer: Layer, recipe: Recipe, run: Run, batch: Data, key: Key) -> tuple[Params, dict[str, Any], State, Array]:
