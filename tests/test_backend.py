@@ -401,3 +401,12 @@ def test_without_the_option_what_cannot_run_is_skipped_with_the_reason(tmp_path)
         pytest.skip("CuPy can be used here")
     done = run_pytest(tmp_path)
     assert done.returncode == 0 and "backend 'cupy' cannot be used" in done.stdout and "on numpy" in done.stdout
+
+
+def test_a_tensor_that_records_its_gradient_is_refused():
+    torch = pytest.importorskip("torch")
+    chosen = choose("torch", "float64")
+    x = torch.zeros(2, dtype=torch.float64, requires_grad=True)
+    with pytest.raises(BackendError, match=r"`h_0` records its gradient \(requires_grad\): use h_0.detach\(\)"):
+        chosen.check(x, "h_0")
+    chosen.check(x.detach(), "h_0")

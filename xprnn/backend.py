@@ -69,6 +69,8 @@ class Backend:
             raise BackendError(f"`{what}` is {_describe(x)}, the model is {self}: {fix}")
         if library.where(x) not in (self.device, ""):
             raise BackendError(f"`{what}` is on {library.where(x)}, the model is {self}: {fix}")
+        if library.objection(x):
+            raise BackendError(f"`{what}` {library.objection(x).format(what=what)}")
         xp = library.xp()
         if x.dtype == getattr(xp, self.dtype) or xp.isdtype(x.dtype, ("bool", "integral")):
             return

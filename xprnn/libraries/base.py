@@ -66,6 +66,10 @@ class Library(ABC):
     def check_dtype(self, dtype: str) -> None:  # noqa: B027 (most libraries have nothing to refuse)
         """Raise BackendError if the library would quietly give another dtype."""
 
+    def objection(self, x: Array) -> str:
+        """Why an array of this library cannot be computed with, and the call that mends it; "" where it can."""
+        return ""
+
     def found(self) -> str:
         """What is remarkable about the installation, for error messages."""
         return ""

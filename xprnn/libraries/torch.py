@@ -36,5 +36,9 @@ class Torch(Library):
         dtype = torch.float32 if x.dtype is torch.bfloat16 else x.dtype
         return x.detach().to("cpu", dtype, copy=True).numpy()
 
+    def objection(self, x: Array) -> str:
+        # Autograd would record every step: the reverse is written by hand, and nobody would ever free that graph.
+        return "records its gradient (requires_grad): use {what}.detach()" if x.requires_grad else ""
+
     def remedy(self, problem: str) -> str:
         return "install a PyTorch built for this device (https://pytorch.org)" if problem else self.install
