@@ -1,6 +1,9 @@
 """The character model behind ``xprnn train``: its numbers, its runs, its texts."""
 
+import bz2
+import gzip
 import itertools
+import lzma
 import math
 import os
 import random
@@ -8,6 +11,7 @@ import re
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +25,7 @@ from xprnn.cli.problem import Problem
 from xprnn.cli.progress import Progress
 from xprnn.cli.sample import choose, continuation
 from xprnn.io.files import read_extra
+from xprnn.optimizers import Adam
 
 SMALL = ["--hidden", "12", "--embedding", "6", "--batch", "4", "--chunk", "16", "--epochs", "2", "--sample", "0"]
 WORDS = ["the", "a", "cat", "dog", "reads", "writes", "long", "short", "letters", "to", "of", "and", "in\n"]
@@ -74,6 +79,24 @@ def test_line_ends_and_a_byte_order_mark_are_not_characters(tmp_path):
     assert text.read(str(file)) == "one\ntwo"
 
 
+def test_compressors_are_counted_per_character():
+    sizes = text.compressed("né" * 500)
+    data = ("né" * 500).encode()
+    assert sizes == {
+        "gzip -9": 8 * len(gzip.compress(data, 9)) / 1000,
+        "bzip2 -9": 8 * len(bz2.compress(data, 9)) / 1000,
+        "xz -9": 8 * len(lzma.compress(data, preset=9)) / 1000,
+    }
+
+
+def test_the_learning_rate_rises_and_falls(run, monkeypatch):
+    rates = []
+    monkeypatch.setattr(train, "Adam", lambda rate: rates.append(rate) or Adam(rate))
+    run("model", "--learning-rate", "0.08")  # 2 epochs of 20 updates: it rises over 4 of them
+    (rate,) = rates
+    assert [rate(step) for step in (0, 3, 4, 22, 40)] == pytest.approx([0.02, 0.08, 0.08, 0.04, 0.0])
+
+
 def test_the_default_text_is_english_prose():
     assert text.read(None).count(" the ") > 1000
 
@@ -82,13 +105,9 @@ def test_the_default_text_is_english_prose():
 def test_the_same_seed_gives_the_same_first_epoch_on_every_library(library):
     pytest.importorskip(library)
     x, y = text.rows(text.encode(PROSE, text.vocabulary(PROSE)), 4)
-    wanted, met = (
-        list(train.updates(charlm.build(chosen, PROSE, text.vocabulary(PROSE)), x[:, :320], y[:, :320], False))[-1]
-        for chosen in (
-            Options(hidden=(12,), embedding=6, batch=4, chunk=32, epochs=1, learning_rate=0.03, dropout=0.2, backend=name)
-            for name in ("numpy", library)
-        )
-    )
+    small = Options(hidden=(12,), embedding=6, batch=4, chunk=32, epochs=1, learning_rate=0.03, dropout=0.2)
+    models = (charlm.build(replace(small, backend=name), PROSE, text.vocabulary(PROSE)) for name in ("numpy", library))
+    wanted, met = (list(train.updates(model, x[:, :320], y[:, :320], False))[-1] for model in models)
     assert met.last and met.update == 10
     assert met.loss == pytest.approx(wanted.loss, rel=1e-5)
     assert wanted.loss < math.log(len(set(PROSE)))  # it has learned something
