@@ -1,5 +1,7 @@
 """A cell over time where the answer is known without it: sums, masks, pieces, and which kernel ran what."""
 
+from dataclasses import dataclass
+
 import numpy as np
 import pytest
 
@@ -7,6 +9,7 @@ from xprnn import cells
 from xprnn.kernels import KERNELS, choose, loop
 from xprnn.kernels.record import Record
 from xprnn.scan import scan, scan_vjp, zero_state
+from xprnn.testing import check_cell
 
 SUM = cells.RNN(1, "identity", bias=False)  # with weights of 1: the running sum
 ONES = {"Wx": np.ones((1, 1)), "Wh": np.ones((1, 1))}
@@ -83,6 +86,35 @@ def test_states_begin_at_zero():
     states = zero_state(cells.LSTM(5), x)
     assert [(s.shape, s.dtype, s.any()) for s in states] == [((3, 5), np.float32, False)] * 2
     np.testing.assert_array_equal(scan(SUM, ONES, column(1, 2))[0], column(1, 3))
+
+
+@dataclass(frozen=True)
+class Accumulator(cells.Cell):
+    """h' = h + x Wx, whose way back needs nothing of the way there."""
+
+    hidden: int
+
+    def init(self, rng, features):
+        return {"Wx": rng.normal(size=(features, self.hidden))}
+
+    def project(self, xp, p, x):
+        return x @ p["Wx"]
+
+    def step(self, xp, p, u, s):
+        return (s[0] + u,), ()
+
+    def linearize(self, xp, p, s, saved):
+        return ()
+
+    def step_vjp(self, xp, p, k, ds):
+        return ds, ds
+
+    def project_vjp(self, xp, p, x, s, k, delta):
+        return delta[0] @ p["Wx"].T, {"Wx": x.T @ delta[0]}
+
+
+def test_a_cell_may_save_nothing():
+    check_cell(Accumulator(3))
 
 
 def test_truncation_is_not_passing_ds_on():

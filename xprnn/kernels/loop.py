@@ -60,7 +60,7 @@ def backward(cell: Cell, p: Params, tape: Tape, dys: Array | None, ds: tuple) ->
     wide = _over_time(xp, p, T)
     flat_x, flat_s = _fold(xp, x), _folds(xp, before)
     flat_k = cell.linearize(xp, wide, flat_s, _folds(xp, saved))
-    k = list(zip(*(xp.unstack(_unfold(xp, a, T)) for a in flat_k), strict=True))
+    k = list(zip(*(xp.unstack(_unfold(xp, a, T)) for a in flat_k), strict=True)) or [()] * T
     if mask is not None and dys is not None:
         dys = xp.where(mask, dys, xp.zeros_like(dys))
     dy = None if dys is None else xp.unstack(dys)
