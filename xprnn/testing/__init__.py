@@ -25,7 +25,9 @@ from .layer_laws import LAWS as LAYER_LAWS
 
 __all__ = [
     "CELL_LAWS",
+    "CELL_SETTINGS",
     "LAYER_LAWS",
+    "LAYER_SETTINGS",
     "Case",
     "LayerCase",
     "Results",

@@ -33,7 +33,7 @@ def check(case: Any, inputs: Any, loss: Any, grads: Any, rng: np.random.Generato
     # A step across the corner of a relu measures no derivative; the second step is far less likely to cross it too.
     for step in STEPS:
         numeric = slope(partial(_along, loss, inputs, v), step)
-        error = abs(sum(slopes.values()) - numeric) / max(abs(numeric), *map(abs, slopes.values()))
+        error = abs(sum(slopes.values()) - numeric) / (max(map(abs, (numeric, *slopes.values()))) or 1.0)
         if error <= LIMIT:
             return error
     wrong = []
