@@ -56,7 +56,7 @@ class Direction(Layer):
         cell_p = {name: a for name, a in p.items() if not name.startswith("state")}
         if self.recurrent_dropout and ctx.key is not None:
             shape = (x.shape[1], self.cell.state_sizes[0])
-            cell_p |= {"keep": ctx.key.keep(xp, x, shape, self.recurrent_dropout)}
+            cell_p |= {"keep": ctx.key.fold("recurrent").keep(xp, x, shape, self.recurrent_dropout)}
         s = self._initial(xp, p, x) if state is None else state
         ys, end, tape = scan(
             self.cell, cell_p, x, s, mask=mask, reverse=self.reverse, segment=self.segment, keep=ctx.tape
