@@ -33,6 +33,7 @@ CELLS = {
 
 _LSTM, _GRU = Direction(cells.LSTM(4)), Direction(cells.GRU(4), reverse=True, recurrent_dropout=0.3)
 _STACK = (cells.LSTM(5), cells.GRU(4), cells.RNN(3))
+_SHARED = Dense(3, "tanh")
 _STEPS, _TOKENS, _SAMPLE = (None, 3), (None,), (3,)
 
 # Name -> the layer and the shape of its samples.
@@ -62,8 +63,9 @@ LAYERS = RECURRENT | {
     "Pooling-max": (Pooling("max"), _STEPS),
     "SequenceDropout": (SequenceDropout(0.3), _STEPS),
     "Sequential": (
-        Sequential(Embedding(3, 4), LSTM(3), Dropout(0.3), GRU(3), Dense(2)),
+        Sequential(Embedding(3, 4, mask_zero=True), LSTM(3), Dropout(0.3), GRU(3), Dense(2)),
         _TOKENS,
     ),
+    "Sequential-shared": (Sequential(_SHARED, RNN(3), _SHARED, Pooling("mean")), _STEPS),
     "TimeDistributed": (TimeDistributed(Dense(3, "tanh")), _STEPS),
 }

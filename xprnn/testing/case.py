@@ -58,7 +58,7 @@ class Case:
     @property
     def tolerance(self) -> float:
         """The relative error that rounding alone explains."""
-        return 1e-12 if self.backend.dtype == "float64" else 2e-5
+        return 1e-12 if self.backend.dtype == "float64" else 1e-5
 
     def draw(self) -> Inputs:
         """Random inputs: all parameters, biases too, and the state are well away from zero."""
