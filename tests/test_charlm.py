@@ -246,6 +246,7 @@ def test_choose_draws_from_the_softmax():
     squares = np.array([0.01, 0.36, 0.09]) / 0.46
     assert [choose(logits, 0.5, u) for u in (squares[0] - 0.01, squares[0] + 0.01)] == [0, 1]
     assert choose(logits, 0.0, 0.99) == choose(logits, 1e-320, 0.99) == 1
+    assert choose(np.array([-1e4, 0.0]), 1.0, 0.0) == 1  # never what has probability 0
     assert choose(logits + 1e4, 1.0, 0.5) == choose(logits - 1e4, 1.0, 0.5) == 1
 
 

@@ -1,5 +1,6 @@
 """The command line: what it prints, what it refuses, and what it leaves behind."""
 
+import io
 import os
 import re
 import subprocess
@@ -75,6 +76,14 @@ def test_train_prints_epochs_bits_a_sample_and_where_things_are(prose, capsys):
     sample = out.partition("temperature 0.7:\n\n")[2].partition("\nmodel  ")[0]
     assert 30 < len(sample) <= 42 and set(sample) <= set("to be or not to be that is the question\n")
     assert "xprnn sample x.safetensors --prompt" in out
+
+
+def test_a_terminal_gets_a_bar(prose, monkeypatch):
+    terminal = io.StringIO()
+    terminal.isatty = lambda: True
+    monkeypatch.setattr(sys, "stderr", terminal)
+    assert main(["train", prose, *SMALL]) == 0
+    assert re.search(r"\repoch 1/1  \d\.\d{3} bits/char +\d+% \|.*\| .*char/s  \d+:\d+ left", terminal.getvalue())
 
 
 def test_comparison_says_plainly_which_is_lower():
