@@ -13,6 +13,9 @@ from . import shapes
 from .base import Context, Layer
 
 
+HUGE = 1e15  # squares of float32 overflow at 1.8e19, so larger rows are divided by their largest element
+
+
 @dataclass(frozen=True)
 class LayerNorm(Layer):
     """y = g ⊙ n + b with n = (x - μ) / √(σ² + ε), where μ and σ² are mean and variance over the last axis.
@@ -36,9 +39,12 @@ class LayerNorm(Layer):
         xp = namespace(x)
         x = clean(xp, x, ctx.mask)
         centred = x - xp.mean(x, axis=-1, keepdims=True)
-        rate = 1.0 / xp.sqrt(xp.mean(centred * centred, axis=-1, keepdims=True) + self.epsilon)
+        largest = xp.max(xp.abs(centred), axis=-1, keepdims=True)
+        unit = xp.where(largest > HUGE, largest, xp.ones_like(largest))
+        centred = centred / unit
+        rate = 1.0 / xp.sqrt(xp.mean(centred * centred, axis=-1, keepdims=True) + self.epsilon / unit / unit)
         n = centred * rate
-        return p["g"] * n + p["b"], (), (n, rate, ctx.mask)
+        return p["g"] * n + p["b"], (), (n, rate / unit, ctx.mask)
 
     def backward(self, p: Params, tape: Any, dy: Array, dstate: State) -> tuple[Array, State, Params]:
         xp = namespace(dy)
