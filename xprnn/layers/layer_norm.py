@@ -12,7 +12,6 @@ from ..types import Array, Params, Shape, State
 from . import shapes
 from .base import Context, Layer
 
-
 HUGE = 1e15  # squares of float32 overflow at 1.8e19, so larger rows are divided by their largest element
 
 
