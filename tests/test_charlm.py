@@ -163,6 +163,12 @@ def test_options_make_the_model(run):
     assert [cell.hidden for cell in same.layer.layers[1].cell_stack()] == [7, 7]
 
 
+@pytest.mark.parametrize("option", ["--clip", "--chunk", "--batch", "--learning-rate", "--seed", "--dropout"])
+def test_every_option_of_training_counts(run, option):
+    value = {"--clip": "0.01", "--learning-rate": "0.01", "--dropout": "0.1"}.get(option, "5")
+    assert read_extra(run("model"))["history"] != read_extra(run("other", option, value))["history"]
+
+
 @pytest.fixture
 def interrupted_at(monkeypatch):
     """Press Ctrl-C in the update of that number."""
