@@ -16,6 +16,7 @@ class Leaky(cells.Cell):
     """A cell of a user's own: h' = h / 2 + tanh(x Wx + h Wh) / 2."""
 
     hidden: int
+    takes_dropout = True
 
     def init(self, rng, features):
         return {"Wx": rng.normal(size=(features, self.hidden)), "Wh": rng.normal(size=(self.hidden, self.hidden))}
@@ -55,6 +56,15 @@ class DropsOnOneWayOnly(Leaky):
     def step_vjp(self, xp, p, k, ds):
         dz = ds[0] * k[0]
         return (0.5 * ds[0] + dz @ p["Wh"].T,), (dz,)
+
+
+class DropsUnasked(Leaky):
+    takes_dropout = False
+
+
+class DropsNothing(Leaky):
+    def seen(self, p, h):
+        return h
 
 
 class MixesRows(Leaky):
@@ -106,6 +116,8 @@ class LooksOnTheHost(Leaky):
 MISTAKES = {
     ForgetsTheLeak: {"gradient"},
     DropsOnOneWayOnly: {"gradient"},
+    DropsUnasked: {"dropout"},
+    DropsNothing: {"dropout"},
     MixesRows: {"gradient", "padding", "rows", "chunk"},
     CountsInFloat64: {"precision"},
     PassesThroughFloat64: {"precision"},

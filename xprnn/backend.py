@@ -133,9 +133,9 @@ def available() -> list[Status]:
     return statuses
 
 
-def to_device(tree: Any, backend: Backend) -> Any:
-    """The tree with every array moved to ``backend`` by its ``asarray``."""
-    return trees.map(backend.asarray, tree)
+def to_device(tree: Any, target: str | Backend) -> Any:
+    """The tree with every array moved to the backend ``target`` by its ``asarray``."""
+    return trees.map(backend(target).asarray, tree)
 
 
 def to_numpy(tree: Any) -> Any:

@@ -1,6 +1,7 @@
 """What a cell is: five functions of its parameters, a palindrome."""
 
 from abc import ABC, abstractmethod
+from typing import ClassVar
 
 from ..types import Array, Generator, Namespace, Params
 
@@ -17,9 +18,13 @@ class Cell(ABC):
     The outer functions and ``linearize`` see time folded into the batch, so they are plain matrix algebra, done once
     per sequence. A cell is a frozen dataclass; it holds no arrays and never meets lengths, directions or time.
     Rows never meet: row b of each result depends on row b of the arguments alone.
+    Names in ``p`` are the cell's own, but for "keep", which is recurrent dropout's, and "state0", "state1", ..., which
+    are a learned initial state's.
     """
 
     hidden: int
+    takes_dropout: ClassVar[bool] = False
+    """Whether the steps send h through ``ops.gates.drop`` on its way into the recurrent weights: recurrent dropout."""
 
     @property
     def state_sizes(self) -> tuple[int, ...]:

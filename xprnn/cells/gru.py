@@ -23,6 +23,7 @@ class GRU(Cell):
 
     hidden: int
     bias: bool = True
+    takes_dropout = True
 
     def init(self, rng: Generator, features: int) -> Params:
         H = self.hidden

@@ -24,6 +24,7 @@ class GRUResetBefore(Cell):
 
     hidden: int
     bias: bool = True
+    takes_dropout = True
 
     def init(self, rng: Generator, features: int) -> Params:
         H = self.hidden

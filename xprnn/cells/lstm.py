@@ -24,6 +24,7 @@ class LSTM(Cell):
 
     hidden: int
     bias: bool = True
+    takes_dropout = True
 
     @property
     def state_sizes(self) -> tuple[int, ...]:

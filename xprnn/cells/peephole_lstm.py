@@ -27,6 +27,7 @@ class PeepholeLSTM(Cell):
 
     hidden: int
     bias: bool = True
+    takes_dropout = True
 
     @property
     def state_sizes(self) -> tuple[int, ...]:
@@ -66,5 +67,6 @@ class PeepholeLSTM(Cell):
         (h, c), (dz,), (*_, new_c) = s, delta, k
         di, df, _, do = split(dz, 4)
         peep = xp.concat([di * c, df * c, do * new_c], axis=-1)
-        dp = {"Wx": x.T @ dz, "Wh": drop(p, h).T @ dz, "Wc": xp.sum(peep, axis=0)}
-        return dz @ p["Wx"].T, dp | {"b": xp.sum(dz, axis=0)} if self.bias else dp
+        bias = {"b": xp.sum(dz, axis=0)} if self.bias else {}
+        dp = {"Wx": x.T @ dz, "Wh": drop(p, h).T @ dz} | bias | {"Wc": xp.sum(peep, axis=0)}
+        return dz @ p["Wx"].T, dp

@@ -21,6 +21,7 @@ class RNN(Cell):
     hidden: int
     activation: str = "tanh"
     bias: bool = True
+    takes_dropout = True
 
     def __post_init__(self) -> None:
         activations.get(self.activation)

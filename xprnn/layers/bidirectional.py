@@ -11,6 +11,12 @@ from .direction import Direction
 MERGES = ("concat", "sum", "mean", "mul")
 
 
+def check_merge(merge: str) -> None:
+    """Raise ValueError unless ``merge`` is a way to merge two directions."""
+    if merge not in MERGES:
+        raise ValueError(f"merge is one of {', '.join(MERGES)}, not {merge!r}")
+
+
 @dataclass(frozen=True)
 class Bidirectional(Layer):
     """Run ``forward_layer`` and ``backward_layer`` over x (B, T, D) and merge their outputs, step by step.
@@ -27,8 +33,7 @@ class Bidirectional(Layer):
     merge: str = "concat"
 
     def __post_init__(self) -> None:
-        if self.merge not in MERGES:
-            raise ValueError(f"merge is one of {', '.join(MERGES)}, not {self.merge!r}")
+        check_merge(self.merge)
         sizes = [layer.cell.state_sizes[0] for layer in (self.forward_layer, self.backward_layer)]
         if self.merge != "concat" and sizes[0] != sizes[1]:
             raise ValueError(f"merge={self.merge!r} wants two outputs of one width, not {sizes[0]} and {sizes[1]}")

@@ -29,6 +29,13 @@ class Direction(Layer):
     recurrent_dropout: float = 0.0
     learn_state: bool = False
 
+    def __post_init__(self) -> None:
+        if self.recurrent_dropout and not self.cell.takes_dropout:
+            raise ValueError(
+                f"recurrent_dropout={self.recurrent_dropout}, but {self.cell} does not take it: its steps would have "
+                "to send h through ops.gates.drop, and say takes_dropout = True"
+            )
+
     @property
     def rank(self) -> int | None:
         return 2
@@ -45,15 +52,17 @@ class Direction(Layer):
         if len(shape) != 2 or shape[1] is None:
             raise ValueError(f"{self.cell} runs over samples of shape (time, features), not {shape}")
         p = self.cell.init(rng, shape[1])
-        if self.learn_state:
-            p |= {f"state{leaf}": initializers.zeros(rng, (n,)) for leaf, n in enumerate(self.cell.state_sizes)}
-        return p, (shape[0], self.cell.state_sizes[0])
+        begin = {name: initializers.zeros(rng, (n,)) for name, n in zip(self._begin(), self.state_sizes, strict=False)}
+        taken = p.keys() & {"keep", *begin}
+        if taken:
+            raise ValueError(f"{self.cell} has parameters of the names {sorted(taken)}, which are the library's own")
+        return p | begin, (shape[0], self.cell.state_sizes[0])
 
     def forward(self, p: Params, x: Array, state: State, ctx: Context) -> tuple[Array, State, Any]:
         xp = namespace(x)
         self._check(x, state)
         x, mask = _swap(xp, x), None if ctx.mask is None else xp.permute_dims(ctx.mask, (1, 0))[:, :, None]
-        cell_p = {name: a for name, a in p.items() if not name.startswith("state")}
+        cell_p = {name: a for name, a in p.items() if name not in self._begin()}
         if self.recurrent_dropout and ctx.key is not None:
             shape = (x.shape[1], self.cell.state_sizes[0])
             cell_p |= {"keep": ctx.key.fold("recurrent").keep(xp, x, shape, self.recurrent_dropout)}
@@ -65,11 +74,11 @@ class Direction(Layer):
 
     def backward(self, p: Params, tape: Any, dy: Array | None, dstate: State) -> tuple[Array, State, Params]:
         cell_p, kept, began = tape
-        xp = namespace(*cell_p.values())
-        dys = None if dy is None else _swap(xp, dy)
+        dys = None if dy is None else _swap(namespace(dy), dy)
         dx, ds, dp = scan_vjp(self.cell, cell_p, kept, dys, dstate)
-        if self.learn_state:
-            dp |= {f"state{n}": xp.sum(a, axis=0) if began else xp.zeros_like(a[0, :]) for n, a in enumerate(ds)}
+        xp = namespace(dx)
+        for name, a in zip(self._begin(), ds, strict=False):
+            dp[name] = xp.sum(a, axis=0) if began else xp.zeros_like(a[0, :])
         return _swap(xp, dx), ds, dp
 
     def final(self, state: State, any_step: Array | None) -> Array:
@@ -83,7 +92,11 @@ class Direction(Layer):
 
     def _initial(self, xp: Namespace, p: Params, x: Array) -> tuple[Array, ...]:
         zeros = zero_state(self.cell, x)
-        return tuple(a + p[f"state{n}"] for n, a in enumerate(zeros)) if self.learn_state else zeros
+        return tuple(a + p[name] for name, a in zip(self._begin(), zeros, strict=True)) if self.learn_state else zeros
+
+    def _begin(self) -> tuple[str, ...]:
+        """The names of the learned initial state's leaves; none where it is not learned."""
+        return tuple(f"state{n}" for n in range(len(self.state_sizes))) if self.learn_state else ()
 
     def _check(self, x: Array, state: State) -> None:
         if x.ndim != 3 or x.shape[1] == 0:

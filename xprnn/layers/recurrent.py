@@ -2,7 +2,7 @@
 
 import numbers
 from abc import abstractmethod
-from dataclasses import dataclass, fields
+from dataclasses import KW_ONLY, dataclass, fields
 from typing import Any
 
 from .. import cells as _cells
@@ -10,7 +10,7 @@ from .. import tree
 from ..arrays import namespace
 from ..types import Array, Generator, Params, Shape, Sizes, State
 from .base import Context, Layer
-from .bidirectional import Bidirectional
+from .bidirectional import Bidirectional, check_merge
 from .direction import Direction
 from .dropout import Dropout
 
@@ -42,9 +42,14 @@ class Stack(Layer):
     learn_state: bool = False
 
     def __post_init__(self) -> None:
+        for field in fields(self):
+            if isinstance(field.default, bool) and not isinstance(getattr(self, field.name), bool):
+                raise TypeError(f"{field.name} is True or False, not {getattr(self, field.name)!r}")
         for name in ("dropout", "recurrent_dropout"):
-            if not 0 <= getattr(self, name) < 1:
-                raise ValueError(f"{name} is a rate from 0 to below 1, not {getattr(self, name)}")
+            rate = getattr(self, name)
+            if isinstance(rate, bool) or not isinstance(rate, (int, float)) or not 0 <= rate < 1:
+                raise ValueError(f"{name} is a rate from 0 to below 1, not {rate!r}")
+        check_merge(self.merge)
         if self.segment is not None and not _positive(self.segment):
             raise ValueError(f"segment is a number of steps, 1 or more, not {self.segment!r}")
         if self.bidirectional and self.reverse:
@@ -52,8 +57,8 @@ class Stack(Layer):
         for cell in self.cell_stack():
             if not isinstance(cell, _cells.Cell):
                 raise TypeError(f"a recurrent layer is made of cells, such as cells.LSTM(64), not of {cell!r}")
-            if not _positive(cell.hidden):
-                raise ValueError(f"a cell has one or more units, not {cell}")
+            if not cell.state_sizes or not all(map(_positive, cell.state_sizes)):
+                raise ValueError(f"a cell has a state of one or more units, not {cell.state_sizes} as {cell}")
         if not self.cell_stack():
             raise ValueError("a recurrent layer has one or more cells")
         _ = self.layers
@@ -165,6 +170,7 @@ class RNN(Stack):
 
     hidden: int | tuple[int, ...]
     num_layers: int = 1
+    _: KW_ONLY
     activation: str = "tanh"
     bias: bool = True
 
@@ -178,6 +184,7 @@ class LSTM(Stack):
 
     hidden: int | tuple[int, ...]
     num_layers: int = 1
+    _: KW_ONLY
     bias: bool = True
 
     def cell_stack(self) -> tuple[_cells.Cell, ...]:
@@ -190,6 +197,7 @@ class PeepholeLSTM(Stack):
 
     hidden: int | tuple[int, ...]
     num_layers: int = 1
+    _: KW_ONLY
     bias: bool = True
 
     def cell_stack(self) -> tuple[_cells.Cell, ...]:
@@ -205,6 +213,7 @@ class GRU(Stack):
 
     hidden: int | tuple[int, ...]
     num_layers: int = 1
+    _: KW_ONLY
     reset_after: bool = True
     bias: bool = True
 

@@ -24,7 +24,8 @@ class Sequential(Layer):
     def __init__(self, *layers: Layer, names: tuple[str, ...] | None = None) -> None:
         for place, layer in enumerate(layers):
             if not isinstance(layer, Layer):
-                raise TypeError(f"Sequential takes layers, not {layer!r}")
+                hint = "; xprnn.models.Sequential is Keras's, which takes a list" if isinstance(layer, list) else ""
+                raise TypeError(f"Sequential takes layers, one after the other, not {layer!r}{hint}")
             if place and layer.makes_mask:
                 raise ValueError(f"{layer} tells padding by the input's values, so it stands first, not at {place}")
         _check_names(layers, names)

@@ -68,7 +68,7 @@ class Case:
         sizes = self.cell.state_sizes
         s, ds = (tuple(rng.normal(size=(self.batch, n)) for n in sizes) for _ in range(2))
         dys = rng.normal(size=(self.steps, self.batch, sizes[0]))
-        if self.dropout:
+        if self.dropout and self.cell.takes_dropout:
             p["keep"] = (rng.random((self.batch, sizes[0])) >= self.dropout) / (1 - self.dropout)
         return Inputs(p, x, s, draw_mask(rng, self.padding, self.steps, self.batch), dys, ds)
 

@@ -128,6 +128,17 @@ def pure(case: Case) -> None:
     compare.identical("pure", case, {"inputs": copies(case, tuple(a))}, {"inputs": inputs})
 
 
+def dropout(case: Case) -> None:
+    """Recurrent dropout reaches a cell that says it takes it, and no other: with all of h dropped, outputs change."""
+    a = case.draw()
+    keep = np.zeros((case.batch, case.cell.state_sizes[0]))
+    free = a._replace(p={name: v for name, v in a.p.items() if name != "keep"})
+    taken = not np.array_equal(case.run(free).y, case.run(free._replace(p=free.p | {"keep": keep})).y)
+    if taken != case.cell.takes_dropout:
+        did = "changed" if taken else "did not change"
+        compare.fail("dropout", case, f"takes_dropout is {case.cell.takes_dropout}, dropping all of h {did} the outputs")
+
+
 def alike(case: Case) -> None:
     """Results have the shapes, keys, dtypes and devices of what they stand for."""
     a = case.place(case.draw())
@@ -171,7 +182,7 @@ def kernel(case: Case) -> None:
 
 
 _ALL = (
-    gradient, chunk, stream, segment, padding, reverse, rows, linear, pure, alike, precision, namespaces, finite,
+    gradient, chunk, stream, segment, padding, reverse, rows, linear, pure, dropout, alike, precision, namespaces, finite,
     kernel,
 )  # fmt: skip
 LAWS: dict[str, Callable[[Case], float | None]] = {law.__name__: law for law in _ALL}

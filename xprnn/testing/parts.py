@@ -57,7 +57,7 @@ def _row(case: Case, inputs: Inputs, row: int) -> Results:
     real = slice(None) if inputs.mask is None else np.flatnonzero(inputs.mask[:, row])
     ys, dx = np.zeros_like(dys), np.zeros_like(x)
     if x[real].shape[0] == 0:
-        dp = {name: np.zeros_like(v) for name, v in p.items() if name != "keep"}
+        dp = tree.map(np.zeros_like, {name: v for name, v in p.items() if name != "keep"})
         return Results(ys, s, dx, ds, dp)
     r = replace(case, batch=1, padding="none").run(Inputs(p, x[real], s, None, dys[real], ds))
     ys[real], dx[real] = r.y, r.dx

@@ -25,6 +25,10 @@ class Watched(Cell):
         return self.cell.hidden
 
     @property
+    def takes_dropout(self) -> bool:  # type: ignore[override]
+        return self.cell.takes_dropout
+
+    @property
     def state_sizes(self) -> tuple[int, ...]:
         return self.cell.state_sizes
 
