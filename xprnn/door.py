@@ -96,14 +96,14 @@ def leave(single: bool, values: Any) -> Any:
     return tree.map(lambda a: a[0, ...], values) if single else values
 
 
-def check_kind(backend: Backend, layer: Layer, x: Array) -> None:
+def check_kind(backend: Backend, layer: Layer, x: Array, what: str = "x") -> None:
     """Raise unless x is the backend's, and integers for a layer that takes token ids, its floats for any other."""
     if not layer.takes_ids:
-        check_floats(backend, x, "x")
+        check_floats(backend, x, what)
         return
-    backend.check(x, "x")
+    backend.check(x, what)
     if not namespace(x).isdtype(x.dtype, "integral"):
-        raise TypeError(f"x is of dtype {x.dtype}; the model takes token ids, so integers")
+        raise TypeError(f"{what} is of dtype {x.dtype}; the model takes token ids, so integers")
 
 
 def check_floats(backend: Backend, x: Array, what: str) -> None:

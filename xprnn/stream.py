@@ -37,7 +37,7 @@ class Stream:
     def __call__(self, x_t: Array) -> Array:
         """The output of the next step, (B, H), or (H,) for a single sequence."""
         model = self._model
-        door.check_kind(model.backend, model.layer, x_t)
+        door.check_kind(model.backend, model.layer, x_t, "x_t")
         if x_t.ndim not in (self._rank - 1, self._rank):
             axes = ["(B,) or ()", "(B, D) or (D,)"][self._rank - 1]
             raise ValueError(f"a step has the shape {tuple(x_t.shape)}; wanted is {axes}, without an axis for time")

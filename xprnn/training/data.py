@@ -54,9 +54,9 @@ def mean(total: Array, count: Array | int) -> Array:
     return total / (max(count, 1) if isinstance(count, int) else namespace(count).clip(count, 1.0, None))
 
 
-def weight(data: Data, mask: Array | None) -> Array | int:
-    """How much a mean over this batch counts: its real steps, or its samples where there is no time axis in y."""
+def weight(data: Data, mask: Array | None, mean: Array) -> Array | int:
+    """How much a ``mean`` over this batch counts, in its dtype: the real steps, or samples where y has no time axis."""
     if mask is not None:
         xp = namespace(mask)
-        return xp.sum(xp.astype(mask, xp.float32))
+        return xp.sum(xp.astype(mask, mean.dtype))
     return data.x.shape[0] * (data.x.shape[1] if data.x.ndim > 1 else 1)

@@ -26,7 +26,7 @@ def evaluate(
     count: Array | int = 0
     for batch, y in outputs(layer, params, data, batch_size, chunk):
         mask = layer.mask_after(batch.x, batch.mask)
-        share = weight(batch, mask)
+        share = weight(batch, mask, y)
         count = count + share
         for name, measure in measures.items():
             result = measure(y, batch.y, mask)

@@ -51,7 +51,7 @@ def train(layer: Layer, recipe: Recipe, data: Data, run: Run, key: Key) -> Itera
             start = run._replace(state=None) if cut.first else run
             here = key.fold("dropout").fold(epoch).fold(update)
             params, optimizer, state, value = step(layer, recipe, start, batch, here)
-            share = weight(batch, layer.mask_after(batch.x, batch.mask))
+            share = weight(batch, layer.mask_after(batch.x, batch.mask), value)
             total, seen = run.total + value * share, run.weight + share
             report = Report(epoch + 1, recipe.epochs, update + 1, len(cuts), mean(total, seen))
             run = Run(params, optimizer, epoch, update + 1, state, total, seen, sizes)
