@@ -34,7 +34,7 @@ TORCH = {
 
 
 def slope(activation, xp, x):
-    return activation.slope(xp, activation.keep(x, activation.function(xp, x)))
+    return activation.slope(xp, activation.saved(x, activation.function(xp, x)))
 
 
 @pytest.mark.parametrize("name", FORMULAS)
@@ -99,9 +99,9 @@ def test_every_library_gives_the_same(name, row):
     np.testing.assert_allclose(row.get(slope(f, library, x)), slope(f, xp, POINTS), **tolerance)
 
 
-def test_keep_is_what_the_slope_wants():
-    assert get("tanh").keep("x", "y") == "y"
-    assert get("silu").keep("x", "y") == "x"
+def test_saved_is_what_the_slope_wants():
+    assert get("tanh").saved("x", "y") == "y"
+    assert get("silu").saved("x", "y") == "x"
 
 
 def test_get_knows_names_and_other_names_and_activations():

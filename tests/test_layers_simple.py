@@ -141,7 +141,7 @@ def test_init_foretells_the_shape(name):
         (lambda: Dense(2, "gelu"), r"no activation 'gelu'"),
         (lambda: Embedding(0, 2), r"Embedding: vocab must be"),
         (lambda: Embedding(2, True), r"Embedding: units must be .* not True"),
-        (lambda: Dropout(1.0), r"Dropout: rate must be at least 0 and below 1, not 1.0"),
+        (lambda: Dropout(1.0), r"Dropout: rate must be a number from 0 to below 1, not 1.0"),
         (lambda: Dropout(-0.1), r"Dropout: rate"),
         (lambda: Dropout(math.nan), r"Dropout: rate"),
         (lambda: LayerNorm(0.0), r"LayerNorm: epsilon must be above 0"),

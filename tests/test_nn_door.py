@@ -85,7 +85,7 @@ def test_a_state_dict_in_parts_says_what_it_left():
         ("GRU", (3, 4.0), {}, TypeError, "hidden_size is an integer above 0, not 4.0"),
         ("GRU", (3, 4, True), {}, TypeError, "num_layers is an integer above 0, not True"),
         ("RNNCell", ("3", 4), {}, TypeError, "input_size"),
-        ("GRU", (3, 4, 2), {"dropout": 1.5}, ValueError, "dropout is a rate from 0 to below 1, not 1.5"),
+        ("GRU", (3, 4, 2), {"dropout": 1.5}, ValueError, "dropout must be a number from 0 to below 1, not 1.5"),
         ("GRU", (3, 4), {"dtype": np.float64}, TypeError, "as a string"),
         ("GRU", (3, 4), {"dtype": "float16"}, ValueError, "'float16'"),
         ("GRU", (3, 4), {"backend": "tensorflow"}, BackendError, "tensorflow"),

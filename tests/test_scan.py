@@ -29,9 +29,9 @@ class Counting:
     def accepts(self, cell, x, mask):
         return self.takes
 
-    def forward(self, cell, p, x, s, mask, reverse, keep=True):
-        self.calls.append(("forward", x.shape[0], keep))
-        return loop.forward(cell, p, x, s, mask, reverse, keep)
+    def forward(self, cell, p, x, s, mask, reverse, tape=True):
+        self.calls.append(("forward", x.shape[0], tape))
+        return loop.forward(cell, p, x, s, mask, reverse, tape)
 
     def backward(self, cell, p, tape, dys, ds):
         self.calls.append(("backward", tape.x.shape[0]))
@@ -138,7 +138,7 @@ def test_checkpointing_keeps_no_tape_and_computes_each_piece_again():
 
 def test_inference_keeps_nothing():
     kernel = Counting()
-    y, end, tape = scan(SUM, ONES, column(1, 2), kernel=kernel, keep=False)
+    y, end, tape = scan(SUM, ONES, column(1, 2), kernel=kernel, tape=False)
     assert tape is None
     assert kernel.calls == [("forward", 2, False)]
     np.testing.assert_array_equal(y, column(1, 3))

@@ -198,8 +198,8 @@ class Kernel:
     def accepts(self, cell, x, mask):
         return self.takes and mask is None
 
-    def forward(self, cell, p, x, s, mask, reverse, keep=True):
-        return loop.forward(cell, p, x, s, mask, reverse and not self.wrong, keep)
+    def forward(self, cell, p, x, s, mask, reverse, tape=True):
+        return loop.forward(cell, p, x, s, mask, reverse and not self.wrong, tape)
 
     def backward(self, cell, p, tape, dys, ds):
         dx, ds, dp = loop.backward(cell, p, tape, dys, ds)

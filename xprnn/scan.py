@@ -49,7 +49,7 @@ def scan(
     reverse: bool = False,
     segment: int | None = None,
     kernel: Kernel | None = None,
-    keep: bool = True,
+    tape: bool = True,
 ) -> tuple[Array, tuple, Tape | None]:
     """Run ``cell`` over x (T, B, D), T ≥ 1, from the state ``s`` (zeros if None) -> ys (T, B, H), the last state, tape.
 
@@ -57,7 +57,7 @@ def scan(
     reverse: walk from the last step to the first; with right padding each row then starts at its own end.
     segment: keep only the states between pieces of this many steps and compute the rest again on the way back:
              memory O(T/segment + segment) for one forward more (Chen et al., 2016).
-    keep:    False for inference: no tape.
+    tape:    False for inference: None comes back in its place.
     """
     xp, T = namespace(x), x.shape[0]
     kernel = kernel or choose(cell, x, mask)
@@ -69,11 +69,11 @@ def scan(
     pieces, ys = [], []
     for cut in reversed(cuts) if reverse else cuts:
         part, rows = x[cut, ...], None if mask is None else mask[cut, ...]
-        y, end, tape = kernel.forward(cell, p, part, s, rows, reverse, keep and segment is None)
-        pieces.append(Piece(cut, part, s, rows, tape))
+        y, end, saved = kernel.forward(cell, p, part, s, rows, reverse, tape and segment is None)
+        pieces.append(Piece(cut, part, s, rows, saved))
         ys.append(y)
         s = end
-    return _join(xp, ys, reverse), s, Tape(kernel, reverse, pieces) if keep else None
+    return _join(xp, ys, reverse), s, Tape(kernel, reverse, pieces) if tape else None
 
 
 def scan_vjp(

@@ -40,7 +40,7 @@ class RNN(Cell):
         (h,) = s
         z = u + drop(p, h) @ p["Wh"]
         y = f.function(xp, z)
-        return (y,), (f.keep(z, y),)
+        return (y,), (f.saved(z, y),)
 
     def linearize(self, xp: Namespace, p: Params, s: tuple, saved: tuple) -> tuple:
         return (activations.get(self.activation).slope(xp, *saved),)

@@ -17,7 +17,7 @@ class Kernel(Protocol):
     def accepts(self, cell: Cell, x: Array, mask: Array | None) -> bool: ...
 
     def forward(
-        self, cell: Cell, p: Params, x: Array, s: tuple, mask: Array | None, reverse: bool, keep: bool = True
+        self, cell: Cell, p: Params, x: Array, s: tuple, mask: Array | None, reverse: bool, tape: bool = True
     ) -> tuple[Array, tuple, Any]: ...
 
     def backward(

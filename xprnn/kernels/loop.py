@@ -24,9 +24,9 @@ def accepts(cell: Cell, x: Array, mask: Array | None) -> bool:
 
 
 def forward(
-    cell: Cell, p: Params, x: Array, s: tuple, mask: Array | None, reverse: bool, keep: bool = True
+    cell: Cell, p: Params, x: Array, s: tuple, mask: Array | None, reverse: bool, tape: bool = True
 ) -> tuple[Array, tuple, Any]:
-    """Walk x (T, B, D) from the state s -> ys (T, B, H), the last state, the tape (None unless ``keep``).
+    """Walk x (T, B, D) from the state s -> ys (T, B, H), the last state, the tape (None unless ``tape``).
 
     mask (T, B, 1) is False where a row has no step: there the state stays and y is 0.
     """
@@ -36,18 +36,18 @@ def forward(
     order = range(T)[::-1] if reverse else range(T)
     after = 0 if reverse else 1  # of T + 1 states, step t stands between t and t + 1
     states, saves = Record(xp, T + 1), Record(xp, T)
-    states.put(T if reverse else 0, s if keep else s[:1])
+    states.put(T if reverse else 0, s if tape else s[:1])
     for t in order:
         new, saved = cell.step(xp, p, u[t], s)
         s = new if real is None else _pick(xp, real[t], new, s)
-        states.put(t + after, s if keep else s[:1])
-        if keep:
+        states.put(t + after, s if tape else s[:1])
+        if tape:
             saves.put(t, saved)
     slabs = states.arrays()
     ys = slabs[0][after : T + after, ...]
     if mask is not None:
         ys = xp.where(mask, ys, xp.zeros_like(ys))
-    if not keep:
+    if not tape:
         return ys, s, None
     before = tuple(slab[1 - after : T + 1 - after, ...] for slab in slabs)
     return ys, s, Tape(x, mask, before, saves.arrays(), order)

@@ -7,8 +7,8 @@ from ..types import Array, Namespace
 class Record:
     """Tuples of arrays, one tuple a step, that become one (steps, ...) array a leaf.
 
-    Where the library can write, each leaf has one array from the start and steps fill its slices (about seven times
-    faster than stacking on NumPy); where it cannot, steps are kept and stacked. Each step is put exactly once.
+    Where the library can write, each leaf has one array from the start and steps fill its slices, which needs half the
+    memory; where it cannot, steps are kept and stacked. Each step is put exactly once.
     """
 
     def __init__(self, xp: Namespace, steps: int) -> None:

@@ -3,13 +3,11 @@
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from ..arrays import namespace
 from ..ops import activations
 from ..ops.masks import clean
 from ..ops.softmax import softmax, softmax_vjp
-from ..types import Array, Namespace, Params, Shape, State
+from ..types import Array, Generator, Namespace, Params, Shape, State
 from . import shapes
 from .base import Context, Layer
 
@@ -26,7 +24,7 @@ class Activation(Layer):
     def __post_init__(self) -> None:
         check_name(self.name)
 
-    def init(self, rng: np.random.Generator, shape: Shape) -> tuple[Params, Shape]:
+    def init(self, rng: Generator, shape: Shape) -> tuple[Params, Shape]:
         shapes.features(self, shape)
         return {}, shape
 
@@ -56,7 +54,7 @@ def bend(xp: Namespace, name: str | None, x: Array) -> tuple[Array, Array | None
         return y, y
     f = activations.get(name)
     y = f.function(xp, x)
-    return y, f.keep(x, y)
+    return y, f.saved(x, y)
 
 
 def bend_vjp(xp: Namespace, name: str | None, kept: Array | None, dy: Array) -> Array:

@@ -58,19 +58,19 @@ class Bidirectional(Layer):
         return {"forward": forward, "backward": backward}, (T, a + b if self.merge == "concat" else a)  # type: ignore[operator]
 
     def forward(self, p: Params, x: Array, state: State, ctx: Context) -> tuple[Array, State, Any]:
-        first, second = (None, None) if state is None else state
-        inner = ctx if ctx.key is None else ctx._replace(key=ctx.key.fold("forward"))
-        outer = ctx if ctx.key is None else ctx._replace(key=ctx.key.fold("backward"))
-        a, end_a, tape_a = self.forward_layer.forward(p["forward"], x, first, inner)
-        b, end_b, tape_b = self.backward_layer.forward(p["backward"], x, second, outer)
+        s_a, s_b = (None, None) if state is None else state
+        ctx_a = ctx if ctx.key is None else ctx._replace(key=ctx.key.fold("forward"))
+        ctx_b = ctx if ctx.key is None else ctx._replace(key=ctx.key.fold("backward"))
+        a, end_a, tape_a = self.forward_layer.forward(p["forward"], x, s_a, ctx_a)
+        b, end_b, tape_b = self.backward_layer.forward(p["backward"], x, s_b, ctx_b)
         return self._join(a, b), (end_a, end_b), (tape_a, tape_b, a, b)
 
     def backward(self, p: Params, tape: Any, dy: Array | None, dstate: State) -> tuple[Array | None, State, Params]:
         tape_a, tape_b, a, b = tape
         da, db = (None, None) if dy is None else self._join_vjp(a, b, dy)
-        first, second = (None, None) if dstate is None else dstate
-        dx_a, ds_a, dp_a = self.forward_layer.backward(p["forward"], tape_a, da, first)
-        dx_b, ds_b, dp_b = self.backward_layer.backward(p["backward"], tape_b, db, second)
+        ds_a, ds_b = (None, None) if dstate is None else dstate
+        dx_a, ds_a, dp_a = self.forward_layer.backward(p["forward"], tape_a, da, ds_a)
+        dx_b, ds_b, dp_b = self.backward_layer.backward(p["backward"], tape_b, db, ds_b)
         return dx_a + dx_b, (ds_a, ds_b), {"forward": dp_a, "backward": dp_b}
 
     def final(self, state: State, any_step: Array | None) -> Array:

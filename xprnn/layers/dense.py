@@ -3,12 +3,10 @@
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from .. import initializers
 from ..arrays import namespace
 from ..ops.masks import clean
-from ..types import Array, Params, Shape, State
+from ..types import Array, Generator, Params, Shape, State
 from . import activation as bends
 from . import shapes
 from .base import Context, Layer
@@ -31,7 +29,7 @@ class Dense(Layer):
         shapes.check_positive(self, "units", self.units)
         bends.check_name(self.activation)
 
-    def init(self, rng: np.random.Generator, shape: Shape) -> tuple[Params, Shape]:
+    def init(self, rng: Generator, shape: Shape) -> tuple[Params, Shape]:
         width = shapes.features(self, shape)
         p = {"W": initializers.glorot_uniform(rng, (width, self.units))}
         if self.bias:

@@ -9,6 +9,7 @@ from ..cells import Cell
 from ..ops.masks import clean
 from ..scan import scan, scan_vjp, zero_state
 from ..types import Array, Generator, Namespace, Params, Shape, Sizes, State
+from . import shapes
 from .base import Context, Layer
 
 
@@ -30,6 +31,13 @@ class Direction(Layer):
     learn_state: bool = False
 
     def __post_init__(self) -> None:
+        if not isinstance(self.cell, Cell):
+            raise TypeError(f"a recurrent layer is made of cells, such as cells.LSTM(64), not of {self.cell!r}")
+        if not all(map(shapes.is_count, self.cell.state_sizes or (0,))):
+            raise ValueError(f"a cell has a state of one or more units, not {self.cell.state_sizes} as {self.cell}")
+        if self.segment is not None and not shapes.is_count(self.segment):
+            raise ValueError(f"segment is a number of steps, 1 or more, not {self.segment!r}")
+        shapes.check_rate("recurrent_dropout", self.recurrent_dropout)
         if self.recurrent_dropout and not self.cell.takes_dropout:
             raise ValueError(
                 f"recurrent_dropout={self.recurrent_dropout}, but {self.cell} does not take it: its steps would have "
@@ -68,7 +76,7 @@ class Direction(Layer):
             cell_p |= {"keep": ctx.key.fold("recurrent").keep(xp, x, shape, self.recurrent_dropout)}
         s = self._initial(xp, p, x) if state is None else state
         ys, end, tape = scan(
-            self.cell, cell_p, x, s, mask=mask, reverse=self.reverse, segment=self.segment, keep=ctx.tape
+            self.cell, cell_p, x, s, mask=mask, reverse=self.reverse, segment=self.segment, tape=ctx.tape
         )
         return _swap(xp, ys), end, (cell_p, tape, state is None)
 

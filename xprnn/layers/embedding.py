@@ -3,13 +3,11 @@
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from .. import initializers
 from ..arrays import namespace
 from ..ops.masks import clean
 from ..ops.rows import add_rows, signed, take_rows
-from ..types import Array, Params, Shape, State
+from ..types import Array, Generator, Params, Shape, State
 from . import shapes
 from .base import Context, Layer
 
@@ -63,7 +61,7 @@ class Embedding(Layer):
             return mask
         return x != 0 if mask is None else mask & (x != 0)
 
-    def init(self, rng: np.random.Generator, shape: Shape) -> tuple[Params, Shape]:
+    def init(self, rng: Generator, shape: Shape) -> tuple[Params, Shape]:
         if len(shape) > 1:
             raise ValueError(f"Embedding takes samples of token ids, of shape (time,) or (), not {shape}.")
         if self.mask_zero and not shape:

@@ -3,10 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from ..arrays import device, namespace
-from ..types import Array, Namespace, Params, Shape, State
+from ..types import Array, Generator, Namespace, Params, Shape, State
 from . import shapes
 from .base import Context, Layer
 
@@ -27,7 +25,7 @@ class Flip(Layer):
     def streams(self) -> bool:
         return False
 
-    def init(self, rng: np.random.Generator, shape: Shape) -> tuple[Params, Shape]:
+    def init(self, rng: Generator, shape: Shape) -> tuple[Params, Shape]:
         shapes.features(self, shape, ranks=(2,))
         return {}, shape
 

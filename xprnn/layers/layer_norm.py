@@ -3,12 +3,10 @@
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from .. import initializers
 from ..arrays import namespace
 from ..ops.masks import clean
-from ..types import Array, Params, Shape, State
+from ..types import Array, Generator, Params, Shape, State
 from . import shapes
 from .base import Context, Layer
 
@@ -29,7 +27,7 @@ class LayerNorm(Layer):
         if not self.epsilon > 0:
             raise ValueError(f"LayerNorm: epsilon must be above 0, not {self.epsilon!r}.")
 
-    def init(self, rng: np.random.Generator, shape: Shape) -> tuple[Params, Shape]:
+    def init(self, rng: Generator, shape: Shape) -> tuple[Params, Shape]:
         width = shapes.features(self, shape)
         return {"g": initializers.constant(1.0)(rng, (width,)), "b": initializers.zeros(rng, (width,))}, shape
 

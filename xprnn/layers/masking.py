@@ -3,11 +3,9 @@
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from ..arrays import namespace
 from ..ops.masks import clean
-from ..types import Array, Params, Shape, State
+from ..types import Array, Generator, Params, Shape, State
 from . import shapes
 from .base import Context, Layer
 
@@ -33,7 +31,7 @@ class Masking(Layer):
         real = namespace(x).any(x != self.mask_value, axis=-1)
         return real if mask is None else mask & real
 
-    def init(self, rng: np.random.Generator, shape: Shape) -> tuple[Params, Shape]:
+    def init(self, rng: Generator, shape: Shape) -> tuple[Params, Shape]:
         shapes.features(self, shape, ranks=(2,))
         return {}, shape
 

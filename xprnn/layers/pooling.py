@@ -4,11 +4,9 @@ import math
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import numpy as np
-
 from ..arrays import device, namespace
 from ..ops.masks import clean
-from ..types import Array, Namespace, Params, Shape, State
+from ..types import Array, Generator, Namespace, Params, Shape, State
 from . import shapes
 from .base import Context, Layer
 
@@ -39,7 +37,7 @@ class Pooling(Layer):
     def streams(self) -> bool:
         return False
 
-    def init(self, rng: np.random.Generator, shape: Shape) -> tuple[Params, Shape]:
+    def init(self, rng: Generator, shape: Shape) -> tuple[Params, Shape]:
         return {}, (shapes.features(self, shape, ranks=(2,)),)
 
     def forward(self, p: Params, x: Array, state: State, ctx: Context) -> tuple[Array, State, Any]:

@@ -1,6 +1,5 @@
 """Recurrent layers: cells stacked, in one direction or both, with dropout between them."""
 
-import numbers
 from abc import abstractmethod
 from dataclasses import KW_ONLY, dataclass, fields
 from typing import Any
@@ -9,6 +8,7 @@ from .. import cells as _cells
 from .. import tree
 from ..arrays import namespace
 from ..types import Array, Generator, Params, Shape, Sizes, State
+from . import shapes
 from .base import Context, Layer
 from .bidirectional import Bidirectional, check_merge
 from .direction import Direction
@@ -45,23 +45,13 @@ class Stack(Layer):
         for field in fields(self):
             if isinstance(field.default, bool) and not isinstance(getattr(self, field.name), bool):
                 raise TypeError(f"{field.name} is True or False, not {getattr(self, field.name)!r}")
-        for name in ("dropout", "recurrent_dropout"):
-            rate = getattr(self, name)
-            if isinstance(rate, bool) or not isinstance(rate, (int, float)) or not 0 <= rate < 1:
-                raise ValueError(f"{name} is a rate from 0 to below 1, not {rate!r}")
+        shapes.check_rate("dropout", self.dropout)
         check_merge(self.merge)
-        if self.segment is not None and not _positive(self.segment):
-            raise ValueError(f"segment is a number of steps, 1 or more, not {self.segment!r}")
         if self.bidirectional and self.reverse:
             raise ValueError("bidirectional=True runs both ways already; reverse=True does not go with it")
-        for cell in self.cell_stack():
-            if not isinstance(cell, _cells.Cell):
-                raise TypeError(f"a recurrent layer is made of cells, such as cells.LSTM(64), not of {cell!r}")
-            if not cell.state_sizes or not all(map(_positive, cell.state_sizes)):
-                raise ValueError(f"a cell has a state of one or more units, not {cell.state_sizes} as {cell}")
         if not self.cell_stack():
             raise ValueError("a recurrent layer has one or more cells")
-        _ = self.layers
+        _ = self.layers  # which look at the rest
 
     def __repr__(self) -> str:
         changed = [f"{f.name}={getattr(self, f.name)!r}" for f in fields(self) if getattr(self, f.name) != f.default]
@@ -140,7 +130,7 @@ class Stack(Layer):
 def _sizes(hidden: int | tuple[int, ...], num_layers: int) -> tuple[int, ...]:
     """The width of each layer: ``hidden`` repeated, or a width for each."""
     sizes = hidden if isinstance(hidden, tuple) else (hidden,)
-    if not sizes or not all(_positive(n) for n in (num_layers, *sizes)):
+    if not sizes or not all(shapes.is_count(n) for n in (num_layers, *sizes)):
         raise ValueError(
             "a recurrent layer has one or more layers of one or more units, given as a number or a tuple of numbers, "
             f"not hidden={hidden!r}, num_layers={num_layers!r}"
@@ -148,10 +138,6 @@ def _sizes(hidden: int | tuple[int, ...], num_layers: int) -> tuple[int, ...]:
     if isinstance(hidden, tuple) and num_layers not in (1, len(hidden)):
         raise ValueError(f"hidden={hidden} gives {len(hidden)} layers, num_layers={num_layers}")
     return tuple(int(n) for n in (sizes if isinstance(hidden, tuple) else sizes * num_layers))
-
-
-def _positive(value: object) -> bool:
-    return isinstance(value, numbers.Integral) and not isinstance(value, bool) and int(value) > 0
 
 
 @dataclass(frozen=True, repr=False)

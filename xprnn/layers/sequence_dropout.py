@@ -3,11 +3,9 @@
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from ..arrays import namespace
 from ..ops.masks import clean
-from ..types import Array, Params, Shape, State
+from ..types import Array, Generator, Params, Shape, State
 from . import shapes
 from .base import Context, Layer
 
@@ -24,14 +22,13 @@ class SequenceDropout(Layer):
     rate: float
 
     def __post_init__(self) -> None:
-        if not 0 <= self.rate < 1:
-            raise ValueError(f"SequenceDropout: rate must be at least 0 and below 1, not {self.rate!r}.")
+        shapes.check_rate("SequenceDropout: rate", self.rate)
 
     @property
     def rank(self) -> int | None:
         return 2
 
-    def init(self, rng: np.random.Generator, shape: Shape) -> tuple[Params, Shape]:
+    def init(self, rng: Generator, shape: Shape) -> tuple[Params, Shape]:
         shapes.features(self, shape, ranks=(2,))
         return {}, shape
 

@@ -45,7 +45,8 @@ class Sequential(Layer):
 
     @property
     def takes_ids(self) -> bool:
-        return bool(self.layers) and self.layers[0].takes_ids
+        first = next((layer for layer in self.layers if layer.rank is not None), None)
+        return first is not None and first.takes_ids
 
     @property
     def state_sizes(self) -> Sizes:
@@ -105,7 +106,7 @@ class Sequential(Layer):
 
 
 def _check_names(layers: tuple[Layer, ...], names: tuple[str, ...] | None) -> None:
-    """Raise unless ``names`` is None or has a name for each layer, equal for equal layers only, without dots."""
+    """Raise unless ``names`` is None or has a name for each layer, the same for the same object only, without dots."""
     if names is None:
         return
     if isinstance(names, str) or len(names) != len(layers):
@@ -114,7 +115,7 @@ def _check_names(layers: tuple[Layer, ...], names: tuple[str, ...] | None) -> No
     for name, layer in zip(names, layers, strict=True):
         if not isinstance(name, str) or not name or "." in name:
             raise ValueError(f"a layer's name is a string without dots, not {name!r}")
-        if known.setdefault(name, layer) != layer:
+        if known.setdefault(name, layer) is not layer:
             raise ValueError(f"two different layers are named {name!r}: {known[name]} and {layer}")
 
 

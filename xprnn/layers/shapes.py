@@ -31,8 +31,19 @@ def check_width(layer: object, x: Array, width: int) -> None:
 
 def check_positive(layer: object, what: str, value: int) -> None:
     """Raise ValueError unless ``value`` is an integer above 0."""
-    if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < 1:
+    if not is_count(value):
         raise ValueError(f"{name(layer)}: {what} must be an integer above 0, not {value!r}.")
+
+
+def is_count(value: object) -> bool:
+    """Whether ``value`` is an integer above 0, and no bool."""
+    return isinstance(value, numbers.Integral) and not isinstance(value, bool) and int(value) > 0
+
+
+def check_rate(what: str, rate: float) -> None:
+    """Raise ValueError unless ``rate`` is a number from 0 to below 1."""
+    if isinstance(rate, bool) or not isinstance(rate, (int, float)) or not 0 <= rate < 1:
+        raise ValueError(f"{what} must be a number from 0 to below 1, not {rate!r}")
 
 
 def fold(xp: Namespace, x: Array) -> Array:

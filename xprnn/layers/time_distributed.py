@@ -3,11 +3,9 @@
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from ..arrays import namespace
 from ..ops.masks import clean
-from ..types import Array, Namespace, Params, Shape, State
+from ..types import Array, Generator, Namespace, Params, Shape, State
 from .base import Context, Layer
 
 
@@ -33,7 +31,7 @@ class TimeDistributed(Layer):
         xp = namespace(x)
         self.layer.check(_fold(xp, clean(xp, x, mask)), None)
 
-    def init(self, rng: np.random.Generator, shape: Shape) -> tuple[Params, Shape]:
+    def init(self, rng: Generator, shape: Shape) -> tuple[Params, Shape]:
         if not shape:
             raise ValueError("TimeDistributed takes samples of shape (time, ...), not ().")
         p, out = self.layer.init(rng, shape[1:])

@@ -29,7 +29,7 @@ class Activation:
     slope: Callable[[Namespace, Array], Array]
     of: Literal["input", "output"]
 
-    def keep(self, x: Array, y: Array) -> Array:
+    def saved(self, x: Array, y: Array) -> Array:
         """The one of input and output that the slope wants."""
         return x if self.of == "input" else y
 

@@ -117,9 +117,9 @@ def pure(case: Case) -> None:
     ys, end, first = case.forward(a)
     inputs, outputs = copies(case, tuple(a)), copies(case, (ys, end))
     *again, second = case.forward(a)
-    *bare, nothing = case.forward(a, keep=False)
+    *bare, nothing = case.forward(a, tape=False)
     if nothing is not None:
-        compare.fail("pure", case, "keep=False leaves a tape")
+        compare.fail("pure", case, "tape=False leaves a tape")
     walks = [copies(case, scan_vjp(case.cell, a.p, tape, a.dys, a.ds)) for tape in (first, second, first)]
     for walk in walks[1:]:
         compare.identical("pure", case, {"walk": walk}, {"walk": walks[0]})
@@ -129,14 +129,15 @@ def pure(case: Case) -> None:
 
 
 def dropout(case: Case) -> None:
-    """Recurrent dropout reaches a cell that says it takes it, and no other: with all of h dropped, outputs change."""
+    """Recurrent dropout reaches a cell that says it takes it, and no other."""
     a = case.draw()
     keep = np.zeros((case.batch, case.cell.state_sizes[0]))
     free = a._replace(p={name: v for name, v in a.p.items() if name != "keep"})
     taken = not np.array_equal(case.run(free).y, case.run(free._replace(p=free.p | {"keep": keep})).y)
     if taken != case.cell.takes_dropout:
         did = "changed" if taken else "did not change"
-        compare.fail("dropout", case, f"takes_dropout is {case.cell.takes_dropout}, dropping all of h {did} the outputs")
+        said = case.cell.takes_dropout
+        compare.fail("dropout", case, f"takes_dropout is {said}, but dropping all of h {did} the outputs")
 
 
 def alike(case: Case) -> None:
@@ -177,12 +178,12 @@ def kernel(case: Case) -> None:
     a, plain = case.draw(), replace(case, kernel=loop)
     compare.close("kernel", case, case.run(a), plain.run(a), case.tolerance)
     placed = case.place(a)
-    bare = [copies(one, one.forward(placed, keep=False)[:2]) for one in (case, plain)]
+    bare = [copies(one, one.forward(placed, tape=False)[:2]) for one in (case, plain)]
     compare.close("kernel", case, bare[0], bare[1], case.tolerance)
 
 
 _ALL = (
-    gradient, chunk, stream, segment, padding, reverse, rows, linear, pure, dropout, alike, precision, namespaces, finite,
-    kernel,
+    gradient, chunk, stream, segment, padding, reverse, rows, linear, pure, dropout, alike, precision, namespaces,
+    finite, kernel,
 )  # fmt: skip
 LAWS: dict[str, Callable[[Case], float | None]] = {law.__name__: law for law in _ALL}

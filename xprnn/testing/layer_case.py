@@ -18,7 +18,7 @@ TOKENS = 3
 
 
 class Inputs(NamedTuple):
-    """What goes in, on the host: state is None for the initial one, dy (0 where y is padding) and dstate are cotangents."""
+    """What goes in, on the host: state, None for the initial one; cotangents dy, 0 where y is padding, and dstate."""
 
     p: dict
     x: np.ndarray
