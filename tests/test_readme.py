@@ -1,0 +1,30 @@
+"""README's Python runs as it stands, block by block."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+README = (Path(__file__).resolve().parents[1] / "README.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"^```python\n(.*?)^```$", README, flags=re.MULTILINE | re.DOTALL)
+
+
+@pytest.mark.parametrize("code", BLOCKS, ids=lambda code: re.search(r"xr\.\w+(\.\w+)?|SimpleRNN", code).group())
+def test_blocks_run(code, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    exec(compile(code, "README.md", "exec"), {"__name__": "__main__"})
+
+
+def test_what_is_said_comes_out(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    names = {}
+    exec(compile(BLOCKS[0], "README.md", "exec"), names)
+    assert names["history"]["val_accuracy"][-1] > 0.95
+    assert names["logits"].shape == (64, 20, 10)
+    exec(compile(BLOCKS[2], "README.md", "exec"), {})
+    assert "131" in capsys.readouterr().out
+
+
+def test_there_is_one_line_each_to_train_and_to_test():
+    lines = re.findall(r"^python3 -m venv .venv && .*$", README, flags=re.MULTILINE)
+    assert [line.split(" && ")[-1] for line in lines] == [".venv/bin/xprnn train", ".venv/bin/python -m pytest"]
