@@ -2,10 +2,12 @@
 
 import numpy as np
 import pytest
+from rows import opened
 
 import xprnn as xr
 
 B, T, D, H, V = 2, 5, 3, 4, 7
+NUMPY = opened("numpy", "float64")
 
 
 def recurrent(backend):
@@ -59,3 +61,29 @@ def refused(model, call, error, words):
         call()
     assert type(caught.value) is error
     assert model.run is before[1] and model.input_shape == before[2] and same(model.params, before[0])
+
+
+def data(backend=NUMPY, samples=7):
+    """x and y to train ``recurrent`` on."""
+    a = Arrays(backend)
+    return a(samples, T, D), a(samples, T, 2)
+
+
+def named(tree):
+    """The leaves of a tree by name, arrays as NumPy arrays."""
+    return {name: xr.to_numpy(leaf) if hasattr(leaf, "shape") else leaf for name, leaf in xr.tree.flatten(tree).items()}
+
+
+def identical(a, b):
+    """Raise unless two trees are equal bit for bit, with names, shapes and dtypes."""
+    a, b = named(a), named(b)
+    assert a.keys() == b.keys()
+    for name in a:
+        x, y = np.asarray(a[name]), np.asarray(b[name])
+        assert (x.dtype, x.shape, x.tobytes()) == (y.dtype, y.shape, y.tobytes()), name
+
+
+def same_params(a, b, tolerance=0.0):
+    """Raise unless two models have parameters of the same values."""
+    for name, leaf in named(a.params).items():
+        np.testing.assert_allclose(named(b.params)[name], leaf, rtol=tolerance, atol=tolerance, err_msg=name)

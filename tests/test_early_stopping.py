@@ -3,27 +3,11 @@
 
 import numpy as np
 import pytest
-from rows import opened
-from shell import Arrays, D, T, recurrent
+from shell import NUMPY, data, named, recurrent
 
 import xprnn as xr
 
-NUMPY = opened("numpy", "float64")
 LENGTHS = [5, 2, 0, 4, 1, 3, 5]
-
-
-def data(backend=NUMPY, samples=7):
-    a = Arrays(backend)
-    return a(samples, T, D), a(samples, T, 2)
-
-
-def params(model):
-    return {name: xr.to_numpy(leaf) for name, leaf in xr.tree.flatten(model.params).items()}
-
-
-def same_params(a, b, tolerance=0.0):
-    for name, leaf in params(a).items():
-        np.testing.assert_allclose(params(b)[name], leaf, rtol=tolerance, atol=tolerance, err_msg=name)
 
 
 def scripted(values, **options):
@@ -34,7 +18,7 @@ def scripted(values, **options):
 
     def value(z, target, mask=None):
         if len(left) <= len(values):
-            kept.append(params(model))
+            kept.append(named(model.params))
         return NUMPY.asarray(left.pop(0))
 
     history = model.fit(
@@ -67,7 +51,7 @@ def test_early_stopping(values, options, epochs, best, restore):
     stopped = "" if epochs == len(values) and (epochs - best) < max(options.get("patience", 0), 1) else "value"
     assert history.stopped.startswith(stopped) and bool(history.stopped) == bool(stopped)
     wanted = kept[best - 1] if restore else kept[epochs - 1]
-    for name, leaf in params(model).items():
+    for name, leaf in named(model.params).items():
         np.testing.assert_array_equal(leaf, wanted[name])
     assert model.run.epoch == epochs
 
@@ -87,5 +71,5 @@ def test_early_stopping_stops_where_keras_does(seed):
             break
     history, model, kept = scripted(values, patience=patience, min_delta=delta, restore_best=True)
     assert history.epochs == end
-    for name, leaf in params(model).items():
+    for name, leaf in named(model.params).items():
         np.testing.assert_array_equal(leaf, kept[at][name])

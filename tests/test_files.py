@@ -7,27 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 import safetensors.numpy
-from rows import opened
-from shell import Arrays, D, H, recurrent
+from shell import NUMPY, Arrays, D, H, identical, named, recurrent
 from subjects import CELLS, LAYERS
 
 import xprnn as xr
 from xprnn.io import files
-
-NUMPY = opened("numpy", "float64")
-
-
-def flat(tree):
-    return {name: xr.to_numpy(leaf) if hasattr(leaf, "shape") else leaf for name, leaf in xr.tree.flatten(tree).items()}
-
-
-def same(a, b):
-    """Bit for bit, with names, shapes and dtypes."""
-    a, b = flat(a), flat(b)
-    assert a.keys() == b.keys()
-    for name in a:
-        x, y = np.asarray(a[name]), np.asarray(b[name])
-        assert (x.dtype, x.shape, x.tobytes()) == (y.dtype, y.shape, y.tobytes()), name
 
 
 @pytest.fixture
@@ -44,7 +28,7 @@ def test_every_layer_goes_there_and_back(name, path):
     assert loaded.layer == layer and loaded.layer is not layer and repr(loaded.layer) == repr(layer)
     assert (loaded.backend, loaded.seed, loaded.input_shape) == (NUMPY, 5, shape)
     assert loaded.output_shape == model.output_shape and loaded.run is None
-    same(loaded.params, model.params)
+    identical(loaded.params, model.params)
     assert loaded.summary() == model.summary()
 
 
@@ -53,7 +37,7 @@ def test_every_cell_goes_there_and_back(name, path):
     model = xr.Model(xr.Recurrent((CELLS[name], xr.cells.RNN(3)), bidirectional=True), NUMPY, input_shape=(None, D))
     model.save(path)
     assert xr.load(path).layer == model.layer
-    same(xr.load(path).params, model.params)
+    identical(xr.load(path).params, model.params)
 
 
 @dataclass(frozen=True)
@@ -118,7 +102,7 @@ def test_shared_layers_stay_shared(path):
     model.save(path)
     layers = xr.load(path).layer.layers
     assert layers[0] is layers[2] and layers[1] is layers[3] and layers[4] is not layers[0]
-    same(xr.load(path).params, model.params)
+    identical(xr.load(path).params, model.params)
 
 
 def test_numpys_numbers_in_a_layer(path):
@@ -133,7 +117,7 @@ def test_odd_memory_is_written_as_it_reads(path):
     for odd in (np.asfortranarray, *views):
         model.params = {"W": odd(Arrays(NUMPY)(D, 4)), "b": np.arange(8.0)[::-2]}
         model.save(path)
-        same(xr.load(path).params, model.params)
+        identical(xr.load(path).params, model.params)
 
 
 def test_extras_links_and_rights(path, tmp_path):
@@ -190,7 +174,7 @@ def test_every_flipped_bit_is_noticed(path):
             loaded = xr.load(path)
         except xr.FileError:
             continue
-        same(loaded.params, xr.Model(xr.GRU(2), NUMPY, input_shape=(None, 1)).params)
+        identical(loaded.params, xr.Model(xr.GRU(2), NUMPY, input_shape=(None, 1)).params)
         assert whole[place : place + 1].isspace()  # only in what pads the header
 
 
@@ -229,5 +213,5 @@ def test_precision_is_the_files_unless_told(path, backend):
     assert xr.load(path, backend.name, "float32").backend.dtype == "float32"
     single = xr.load(path, xr.backend(backend.name, "float32"))
     assert single.backend.dtype == "float32"
-    for name, leaf in flat(single.params).items():
-        np.testing.assert_array_equal(leaf, flat(model.params)[name].astype("float32"))
+    for name, leaf in named(single.params).items():
+        np.testing.assert_array_equal(leaf, named(model.params)[name].astype("float32"))

@@ -10,24 +10,9 @@ import numpy as np
 import pytest
 import rows
 from rows import opened
-from shell import Arrays, D, H, T, V, tokens
+from shell import NUMPY, Arrays, D, H, T, V, identical, named, tokens
 
 import xprnn as xr
-
-NUMPY = opened("numpy", "float64")
-
-
-def flat(tree):
-    return {name: xr.to_numpy(leaf) if hasattr(leaf, "shape") else leaf for name, leaf in xr.tree.flatten(tree).items()}
-
-
-def same(a, b):
-    """Bit for bit, with names, shapes and dtypes."""
-    a, b = flat(a), flat(b)
-    assert a.keys() == b.keys()
-    for name in a:
-        x, y = np.asarray(a[name]), np.asarray(b[name])
-        assert (x.dtype, x.shape, x.tobytes()) == (y.dtype, y.shape, y.tobytes()), name
 
 
 @pytest.fixture
@@ -86,15 +71,15 @@ def test_a_resumed_run_is_the_run_that_never_stopped(backend, stop, path):
     model, straight = noisy(backend), noisy(backend)
     wanted = [report.loss for report in reports(straight, x, lengths)]
     found = [report.loss for report in itertools.islice(reports(model, x, lengths), stop)]
-    before = flat(tuple(model.run))
+    before = named(tuple(model.run))
     model.save(path, run=True)
-    same(tuple(model.run), before)
+    identical(tuple(model.run), before)
     loaded = xr.load(path, backend)
-    same(tuple(loaded.run), tuple(model.run))
+    identical(tuple(loaded.run), tuple(model.run))
     found += [report.loss for report in reports(loaded, x, lengths, resume=True)]
     assert found == wanted and len(wanted) == 18
-    same(loaded.params, straight.params)
-    same(tuple(loaded.run), tuple(straight.run))
+    identical(loaded.params, straight.params)
+    identical(tuple(loaded.run), tuple(straight.run))
     assert loaded.run.optimizer["step"] == 18 and type(loaded.run.optimizer["step"]) is int
     assert list(reports(loaded, x, lengths, resume=True)) == []
 
@@ -115,8 +100,8 @@ def test_a_run_goes_on_in_another_process(path):
     )
     run(script, path)
     loaded = xr.load(path)
-    same(loaded.params, straight.params)
-    same(tuple(loaded.run), tuple(straight.run))
+    identical(loaded.params, straight.params)
+    identical(tuple(loaded.run), tuple(straight.run))
 
 
 def test_a_run_goes_on_only_as_it_was(backend, path):
@@ -149,9 +134,9 @@ def test_the_best_parameters_are_saved_and_the_run_goes_on_from_its_own(path):
     assert history.epochs == 3 and model.params is not model.run.params
     model.save(path, run=True)
     loaded = xr.load(path)
-    same(loaded.params, model.params)
-    same(tuple(loaded.run), tuple(model.run))
-    assert (flat(loaded.run.params)["dense.W"] != flat(loaded.params)["dense.W"]).all()
+    identical(loaded.params, model.params)
+    identical(tuple(loaded.run), tuple(model.run))
+    assert (named(loaded.run.params)["dense.W"] != named(loaded.params)["dense.W"]).all()
 
 
 KILLED = """

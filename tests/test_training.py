@@ -4,28 +4,12 @@ import itertools
 
 import numpy as np
 import pytest
-from rows import opened
-from shell import Arrays, D, H, T, V, recurrent, tokens
+from shell import NUMPY, Arrays, D, H, T, V, data, named, recurrent, same_params, tokens
 
 import xprnn as xr
 from xprnn.optimizers import schedules
 
-NUMPY = opened("numpy", "float64")
 LENGTHS = [5, 2, 0, 4, 1, 3, 5]
-
-
-def data(backend=NUMPY, samples=7):
-    a = Arrays(backend)
-    return a(samples, T, D), a(samples, T, 2)
-
-
-def params(model):
-    return {name: xr.to_numpy(leaf) for name, leaf in xr.tree.flatten(model.params).items()}
-
-
-def same_params(a, b, tolerance=0.0):
-    for name, leaf in params(a).items():
-        np.testing.assert_allclose(params(b)[name], leaf, rtol=tolerance, atol=tolerance, err_msg=name)
 
 
 def noisy(backend):
@@ -206,7 +190,7 @@ def test_schedules_are_told_the_step(optimizer):
     same_params(model, twin)
     other = recurrent(NUMPY)
     other.fit(x, y, optimizer=optimizer(schedules.Cosine(0.01, 12)), **options)
-    assert any((params(other)[name] != leaf).any() for name, leaf in params(model).items())
+    assert any((named(other.params)[name] != leaf).any() for name, leaf in named(model.params).items())
 
 
 def test_the_bar_goes_to_stderr(capsys):
