@@ -137,7 +137,7 @@ PLACES = {
 @pytest.mark.parametrize("place", PLACES)
 def test_backends_are_not_mixed(backend, place):
     model, own = recurrent(backend), Arrays(backend)
-    other = Arrays(xr.backend("torch" if backend.name == "numpy" else "numpy", "float64"))
+    other = Arrays(xr.backend("array_api_strict" if backend.name == "numpy" else "numpy", "float64"))
     words = f"the model is {re.escape(str(backend))}: use backend.asarray"
     refused(model, lambda: PLACES[place](model, own, other), xr.BackendError, words)
 
