@@ -75,7 +75,7 @@ def test_available_tells_of_each_backend():
         assert status.usable or (status.reason and status.remedy)
 
 
-def test_cupy_without_a_gpu_says_what_was_found_and_what_mends_it():
+def test_cupy_without_a_gpu_says_what_was_found_and_what_fixes_it():
     if rows.problem(rows.Row("cupy", "cupy")) == "":
         pytest.skip("CuPy can be used here")
     with pytest.raises(BackendError, match="backend 'cupy:1' cannot be used") as caught:

@@ -54,19 +54,19 @@ def test_options_of_a_wrong_kind():
 # Data that do not fit: (model, x, y, further options, error, words).
 DATA = {
     "y: samples": (recurrent, "x", (3, T, 2), {},
-        ValueError, r"x has the shape \(2, 5, 3\), y \(3, 5, 2\); .*as many samples"),
-    "y: a number": (recurrent, "x", (), {}, ValueError, r"y \(\); .*as many samples"),
+        ValueError, r"x has the shape \(2, 5, 3\), y \(3, 5, 2\); .*equally many samples"),
+    "y: a number": (recurrent, "x", (), {}, ValueError, r"y \(\); .*equally many samples"),
     "y: steps": (recurrent, "x", (B, 4, 2), {}, ValueError, r"y \(2, 4, 2\), the outputs have \(2, 5, 2\)"),
     "y: width": (recurrent, "x", (B, T, 3), {}, ValueError, r"y \(2, 5, 3\), the outputs have \(2, 5, 2\)"),
     "y: width 1": (recurrent, "x", (B, T, 1), {}, ValueError, "nothing is broadcast"),
     "y: no last axis": (recurrent, "x", (B, T), {}, ValueError, "nothing is broadcast"),
     "y: of each step": (last, "x", (B, T, 2), {}, ValueError, r"y \(2, 5, 2\), the outputs have \(2, 2\)"),
     "y: more steps": (recurrent, "x", (B, 6, 2), {"chunk": 2},
-        ValueError, r"chunk=2 wanted is a target for each of the 5 steps"),
+        ValueError, r"chunk=2, y needs a target for each of the 5 steps"),
     "y: one-hot of floats": (tokens, "ids", (B, T), {"loss": "cross_entropy"},
         ValueError, "wanted classes as integers"),
     "chunk: both ways": (both_ways, "x", (B, T, 2 * H), {"chunk": 2},
-        ValueError, "chunk=2 cuts sequences in time; .*whole ones"),
+        ValueError, "chunk=2 cuts sequences in time; .*whole sequences only"),
     "chunk: last output": (last, "x", (B, 2), {"chunk": 2}, ValueError, "chunk=2 cuts sequences in time"),
     "chunk: no time": (flat, "flat", (B, 2), {"chunk": 2}, ValueError, "chunk=2 cuts sequences in time"),
     "one sample": (recurrent, "one", (T, 2), {}, ValueError, r"x has the shape \(5, 3\), a single sample's"),
@@ -106,8 +106,9 @@ def test_losses_that_give_something_else(backend):
 FITS = {
     "validation: samples": ({"validation": "short"}, ValueError, r"x has the shape \(2, 5, 3\), y \(1, 5, 2\)"),
     "validation: width": ({"validation": "wide"}, ValueError, r"x has the shape \(2, 5, 4\)"),
-    "validation: x alone": ({"validation": "x"}, ValueError, r"validation is a tuple, \(x, y\) or \(x, y, lengths\)"),
-    "validation: four": ({"validation": "four"}, ValueError, r"validation is a tuple"),
+    "validation: x alone": ({"validation": "x"},
+        ValueError, r"validation is a tuple, \(x, y\), \(x, y, lengths\) or \(x, y, None, mask\)"),
+    "validation: five": ({"validation": "five"}, ValueError, r"validation is a tuple"),
     "metrics: a string": ({"metrics": "accuracy"}, TypeError, r"metrics are a list, such as \['accuracy'\]"),
     "metrics: unknown": ({"metrics": ["acuracy"]}, ValueError, "there is no metric called 'acuracy'"),
     "metrics: twice": ({"metrics": ["mse", xr.mse]}, ValueError, "two measures are called 'mse'"),
@@ -115,9 +116,9 @@ FITS = {
     "metrics: unfit": ({"metrics": [lambda y, target, mask: xr.mse(y[..., :1], target)[0]]},
         ValueError, "the outputs have"),
     "stopping: no validation": ({"early_stopping": xr.EarlyStopping()},
-        ValueError, "watches 'val_loss', which there is not; there is loss"),
+        ValueError, "watches 'val_loss', which is not measured; measured are loss"),
     "stopping: no metric": ({"early_stopping": xr.EarlyStopping("val_mae"), "validation": "good"},
-        ValueError, "there is loss, val_loss"),
+        ValueError, "measured are loss, val_loss"),
 }  # fmt: skip
 
 
@@ -125,7 +126,7 @@ FITS = {
 def test_fit_refuses_before_it_trains(backend, case):
     options, error, words = FITS[case]
     model, a = recurrent(backend), Arrays(backend)
-    sets = {"short": (a.x, a.y[:1, ...]), "wide": (a(B, T, 4), a.y), "x": a.x, "four": (a.x,) * 4, "good": (a.x, a.y)}
+    sets = {"short": (a.x, a.y[:1, ...]), "wide": (a(B, T, 4), a.y), "x": a.x, "five": (a.x,) * 5, "good": (a.x, a.y)}
     given = {name: sets.get(value, value) if isinstance(value, str) and name == "validation" else value
              for name, value in options.items()}  # fmt: skip
     refused(model, lambda: model.fit(a.x, a.y, verbose=False, **given), error, words)

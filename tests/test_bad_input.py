@@ -33,18 +33,18 @@ CALLS = {
     "a negative token": (tokens, lambda m, a: m(a.put([[1, -1]])), ValueError, r"id -1 at \(0, 1\).*0 to 6"),
     "a token out of range": (tokens, lambda m, a: m(a.put([[1, V]])), ValueError, r"id 7 at \(0, 1\).*vocab=7.*0 to 6"),
     "state: a list": (recurrent, lambda m, a: m(a.x, list(a.state())),
-        ValueError, "state is a list; wanted is a tuple of 2"),
-    "state: an array": (recurrent, lambda m, a: m(a.x, a(B, H)), ValueError, r"state is a .*; wanted is a tuple of 2"),
+        ValueError, "state is a list; expected a tuple of 2"),
+    "state: an array": (recurrent, lambda m, a: m(a.x, a(B, H)), ValueError, r"state is a .*; expected a tuple of 2"),
     "state: batch": (recurrent, lambda m, a: m(a.x, a.state(3)),
         ValueError, r"state\[0\]\[0\]\[0\] .*\(3, 4\); .*\(2, 4\)"),
-    "state: one row": (recurrent, lambda m, a: m(a.x, a.state(1)), ValueError, r"\(1, 4\); wanted is \(2, 4\)"),
-    "state: width": (recurrent, lambda m, a: m(a.x, a.state(B, 5)), ValueError, r"\(2, 5\); wanted is \(2, 4\)"),
+    "state: one row": (recurrent, lambda m, a: m(a.x, a.state(1)), ValueError, r"\(1, 4\); expected \(2, 4\)"),
+    "state: width": (recurrent, lambda m, a: m(a.x, a.state(B, 5)), ValueError, r"\(2, 5\); expected \(2, 4\)"),
     "state: layers": (recurrent, lambda m, a: m(a.x, a.state(layers=1)),
         ValueError, r"state\[0\] is a tuple of 1; .* of 2"),
     "state: of a GRU": (recurrent, lambda m, a: m(a.x, a.state(cell=1)),
         ValueError, r"state\[0\]\[0\] is a tuple of 1"),
     "state: no place for Dense": (recurrent, lambda m, a: m(a.x, a.state()[:1]),
-        ValueError, r"a tuple of 1; wanted is a tuple of 2"),
+        ValueError, r"a tuple of 1; expected a tuple of 2"),
     "state: for Dense": (recurrent, lambda m, a: m(a.x, (None, (a(B, 2),))),
         ValueError, r"state\[1\] is a tuple of 1; .*of 0"),
     "state: half None": (recurrent, lambda m, a: m(a.x, (((a(B, H), None), None), ())),
@@ -54,9 +54,9 @@ CALLS = {
     "state: integers": (recurrent, lambda m, a: m(a.x, ((tuple(a.put(np.ones((B, H), int)) for _ in "hc"), None), ())),
         xr.BackendError, "int64"),
     "state: of a batch for one": (recurrent, lambda m, a: m(a.x[0, ...], a.state(1)),
-        ValueError, r"\(1, 4\); wanted is \(4,\)"),
+        ValueError, r"\(1, 4\); expected \(4,\)"),
     "state: one way": (both_ways, lambda m, a: m(a.x, ((a(B, H),),)),
-        ValueError, r"state\[0\] is a tuple of 1; wanted is a tuple of 2"),
+        ValueError, r"state\[0\] is a tuple of 1; expected a tuple of 2"),
     "lengths: float": (recurrent, lambda m, a: m(a.x, lengths=[2.0, 3.0]), TypeError, r"lengths\[0\] is 2.0"),
     "lengths: float array": (recurrent, lambda m, a: m(a.x, lengths=a.put([2.0, 3.0])), TypeError, "float64"),
     "lengths: bool": (recurrent, lambda m, a: m(a.x, lengths=[True, 3]), TypeError, r"lengths\[0\] is True"),
@@ -166,13 +166,13 @@ def test_padding_may_hold_any_token(backend):
 BACKWARD = {
     "no gradient": (lambda m, t, a: m.backward(t, None), ValueError, "give dy, dstate or both"),
     "dy: batch": (lambda m, t, a: m.backward(t, a(1, T, 2)),
-        ValueError, r"dy has the shape \(1, 5, 2\); wanted is \(2, 5, 2\)"),
-    "dy: one step": (lambda m, t, a: m.backward(t, a(B, 1, 2)), ValueError, r"\(2, 1, 2\); wanted is \(2, 5, 2\)"),
-    "dy: a number": (lambda m, t, a: m.backward(t, a()), ValueError, r"dy has the shape \(\); wanted"),
+        ValueError, r"dy has the shape \(1, 5, 2\); expected \(2, 5, 2\)"),
+    "dy: one step": (lambda m, t, a: m.backward(t, a(B, 1, 2)), ValueError, r"\(2, 1, 2\); expected \(2, 5, 2\)"),
+    "dy: a number": (lambda m, t, a: m.backward(t, a()), ValueError, r"dy has the shape \(\); expected"),
     "dy: integers": (lambda m, t, a: m.backward(t, a.put(np.ones((B, T, 2), int))),
         xr.BackendError, "`dy` is of dtype .*int64"),
     "dstate: batch": (lambda m, t, a: m.backward(t, a.y, a.state(1)),
-        ValueError, r"dstate\[0\]\[0\]\[0\] .*\(1, 4\); wanted is \(2, 4\)"),
+        ValueError, r"dstate\[0\]\[0\]\[0\] .*\(1, 4\); expected \(2, 4\)"),
     "dstate: layers": (lambda m, t, a: m.backward(t, a.y, a.state(layers=3)),
         ValueError, r"dstate\[0\] is a tuple of 3"),
     "no tape": (lambda m, t, a: m.backward(None, a.y), TypeError, "the third of what forward gave, not a NoneType"),
@@ -198,11 +198,11 @@ def test_streams_refuse(backend):
     stream(a(B, D))
     kept = stream.state
     refused(model, lambda: stream(a(3, D)),
-        ValueError, r"state\[0\]\[0\]\[0\] has the shape \(2, 4\); wanted is \(3, 4\)")
-    refused(model, lambda: stream(a(D)), ValueError, r"\(2, 4\); wanted is \(4,\)")
+        ValueError, r"state\[0\]\[0\]\[0\] has the shape \(2, 4\); expected \(3, 4\)")
+    refused(model, lambda: stream(a(D)), ValueError, r"\(2, 4\); expected \(4,\)")
     refused(model, lambda: stream(a(B, 4)), ValueError, r"x has the shape \(2, 1, 4\).*\(B, T, 3\)")
     refused(model, lambda: stream(a(B, T, D)),
-        ValueError, r"a step has the shape \(2, 5, 3\); wanted is \(B, D\) or \(D,\)")
+        ValueError, r"a step has the shape \(2, 5, 3\); expected \(B, D\) or \(D,\)")
     refused(model, lambda: stream(a()), ValueError, r"a step has the shape \(\)")
     assert stream.state is kept
     ids = tokens(backend).stream()
@@ -233,11 +233,11 @@ def test_a_backend_that_is_not_there():
     name = next((s.name for s in xr.available() if not s.usable), None)
     if name is None:
         pytest.skip("every backend is here")
-    with pytest.raises(xr.BackendError, match=rf"backend '{name}' cannot be used.*\nTo mend it: "):
+    with pytest.raises(xr.BackendError, match=rf"backend '{name}' cannot be used.*\nTo fix it: "):
         xr.Model(xr.LSTM(3), name)
     model = recurrent("numpy")
     refused(model, lambda: model.to(name), xr.BackendError, "cannot be used")
-    with pytest.raises(xr.BackendError, match=r"there is no backend 'nunpy'\nTo mend it: choose one of numpy, cupy"):
+    with pytest.raises(xr.BackendError, match=r"there is no backend 'nunpy'\nTo fix it: choose one of numpy, cupy"):
         xr.Model(xr.LSTM(3), "nunpy")
 
 

@@ -102,7 +102,7 @@ def test_comparison_says_plainly_which_is_lower():
         (["latin.txt"], "latin.txt is not UTF-8 text: .* byte 2"),
         (["empty.txt"], "too short: of 0 characters"),
         (["prose.txt", "--batch", "360"], "too short: of 360 characters --batch 360 rows"),
-        (["prose.txt", "--backend", "abacus"], "no backend 'abacus'; to mend it: choose one of numpy"),
+        (["prose.txt", "--backend", "abacus"], "no backend 'abacus'; to fix it: choose one of numpy"),
         (["prose.txt", "--backend", "numpy:gpu"], "computes on the cpu only, not on 'gpu'"),
         (["prose.txt", "--output", "no/x.safetensors"], "cannot write no/x.safetensors: no: No such file"),
         (["prose.txt", "--output", "."], "cannot write .: that is a folder"),
@@ -191,7 +191,7 @@ def test_sample_refuses(model, prose, tmp_path, capsys):
         (["nothing"], "there is no file nothing"),
         ([prose], "prose.txt cannot be read as a model"),
         (["half.safetensors"], "half.safetensors cannot be read as a model"),
-        (["other.safetensors"], "other.safetensors is a model of xprnn's, but no character model"),
+        (["other.safetensors"], "other.safetensors is an xprnn model, but no character model"),
     ):
         assert words in problem(capsys, "sample", *argv)
 
@@ -215,7 +215,7 @@ def test_backends_lists_every_one_aligned(capsys):
     assert f"NumPy      {np.__version__}" in capsys.readouterr().out
 
 
-def test_backends_says_why_not_and_what_mends_it():
+def test_backends_says_why_not_and_what_fixes_it():
     reason = "backend 'cupy' cannot be used: CUDARuntimeError:\n  no device " + "and so on " * 40
     remedy = "pip install 'xprnn[cuda13]' for this machine, which is a line that is longer than others"
     statuses = [Status("numpy", True, "cpu", "2.4.6"), Status("cupy", False, reason=reason, remedy=remedy)]
@@ -223,7 +223,7 @@ def test_backends_says_why_not_and_what_mends_it():
     assert lines[0] == "backend  usable  device  version"
     assert lines[1:3] == ["numpy    yes     cpu     2.4.6", "cupy     no      -       -"]
     assert lines[3].startswith("         CUDARuntimeError: no device and so on")
-    assert "(-v shows all)" in " ".join(map(str.strip, lines)) and lines[-1] == f"         to mend it: {remedy}"
+    assert "(-v shows all)" in " ".join(map(str.strip, lines)) and lines[-1] == f"         to fix it: {remedy}"
     assert all(len(line) <= 60 for line in lines[:-1])
     assert " ".join(backends.table(statuses, True, 60).split()).count("and so on") == 40
 

@@ -195,9 +195,9 @@ def test_files_of_another_kind(path):
         "hidden=-4": lambda h, a: h["layer"].update(hidden=-4),
         r"0\.Wh: \(4, 12\), wanted \(5, 15\)": lambda h, a: h["layer"].update(hidden=5),
         "1.Wx: missing": lambda h, a: h["layer"].update(num_layers=2),
-        "does not fit itself": lambda h, a: a.pop("params.0.Wx"),
-        "does not fit itself: .*layer": lambda h, a: h.pop("layer"),
-        "does not fit itself: .*seed": lambda h, a: h["about"].pop("seed"),
+        "contradicts itself": lambda h, a: a.pop("params.0.Wx"),
+        "contradicts itself: .*layer": lambda h, a: h.pop("layer"),
+        "contradicts itself: .*seed": lambda h, a: h["about"].pop("seed"),
     }
     for words, change in changes.items():
         xr.Model(xr.GRU(H), NUMPY, input_shape=(None, D)).save(path)
@@ -215,3 +215,8 @@ def test_precision_is_the_files_unless_told(path, backend):
     assert single.backend.dtype == "float32"
     for name, leaf in named(single.params).items():
         np.testing.assert_array_equal(leaf, named(model.params)[name].astype("float32"))
+
+
+def test_a_folder_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match="there is no folder .*nowhere to write model.safetensors to"):
+        recurrent(NUMPY).save(tmp_path / "nowhere" / "model.safetensors")

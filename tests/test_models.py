@@ -206,7 +206,7 @@ def test_targets_get_the_last_axis_they_lack():
     assert flat == column == pytest.approx(np.mean((model.predict(X)[:, 0] - [1, 2]) ** 2))
     with pytest.raises(ValueError, match="equal shapes"):
         model.evaluate(X, [[1.0, 2.0], [3.0, 4.0]])
-    with pytest.raises(ValueError, match="as many samples"):
+    with pytest.raises(ValueError, match="equally many samples"):
         model.evaluate(X, [1.0, 2.0, 3.0])
     many = classifier()
     many.compile("sgd", "sparse_categorical_crossentropy")

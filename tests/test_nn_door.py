@@ -117,11 +117,11 @@ REFUSED = [
     ("GRU", (X.astype(int),), {}, TypeError, r"`x` is of dtype int64.*backend.asarray\(x, 'float64'\)"),
     ("GRU", (X > 0,), {}, TypeError, "`x` is of dtype bool"),
     ("GRU", (np.ma.masked_array(X),), {}, BackendError, "MaskedArray"),
-    ("GRU", (X, H[:, :1]), {}, ValueError, r"`h_0` has the shape \(1, 1, 4\), wanted is \(1, 2, 4\)"),
-    ("GRU", (X, H[..., :3]), {}, ValueError, r"\(1, 2, 3\), wanted is \(1, 2, 4\)"),
-    ("GRU", (X, np.zeros((2, 2, 4))), {}, ValueError, r"\(2, 2, 4\), wanted is \(1, 2, 4\)"),
-    ("GRU", (X, H[0]), {}, ValueError, r"\(2, 4\), wanted is \(1, 2, 4\)"),
-    ("GRU", (X[:, 0], H[:, :1]), {}, ValueError, r"\(1, 1, 4\), wanted is \(1, 4\)"),
+    ("GRU", (X, H[:, :1]), {}, ValueError, r"`h_0` has the shape \(1, 1, 4\), expected \(1, 2, 4\)"),
+    ("GRU", (X, H[..., :3]), {}, ValueError, r"\(1, 2, 3\), expected \(1, 2, 4\)"),
+    ("GRU", (X, np.zeros((2, 2, 4))), {}, ValueError, r"\(2, 2, 4\), expected \(1, 2, 4\)"),
+    ("GRU", (X, H[0]), {}, ValueError, r"\(2, 4\), expected \(1, 2, 4\)"),
+    ("GRU", (X[:, 0], H[:, :1]), {}, ValueError, r"\(1, 1, 4\), expected \(1, 4\)"),
     ("GRU", (X, (H, H)), {}, TypeError, "one array, h_0, not a tuple"),
     ("GRU", (X, H.astype(int)), {}, TypeError, "`h_0` is of dtype int64"),
     ("GRU", (X, H.astype(np.float32)), {}, BackendError, "`h_0` is of dtype float32"),
@@ -141,9 +141,9 @@ REFUSED = [
     ("GRUCell", (X,), {}, ValueError, r"\(5, 2, 3\); GRUCell\(3, 4\) wants \(batch, 3\), or \(3,\)"),
     ("GRUCell", (X[0, :, :2],), {}, ValueError, r"\(2, 2\)"),
     ("GRUCell", (X[0].astype(int),), {}, TypeError, "int64"),
-    ("GRUCell", (X[0], H), {}, ValueError, r"`hx` has the shape \(1, 2, 4\), wanted is \(2, 4\)"),
+    ("GRUCell", (X[0], H), {}, ValueError, r"`hx` has the shape \(1, 2, 4\), expected \(2, 4\)"),
     ("LSTMCell", (X[0], H[0]), {}, TypeError, r"\(h_0, c_0\)"),
-    ("LSTMCell", (X[0, 0], (H[0], H[0])), {}, ValueError, r"wanted is \(4,\)"),
+    ("LSTMCell", (X[0, 0], (H[0], H[0])), {}, ValueError, r"expected \(4,\)"),
 ]
 
 
@@ -162,7 +162,7 @@ def test_batch_first_is_in_the_words():
 @pytest.mark.parametrize(
     ("cotangents", "error", "words"),
     [
-        ((X,), ValueError, r"`dout` has the shape \(5, 2, 3\), wanted is \(5, 2, 4\)"),
+        ((X,), ValueError, r"`dout` has the shape \(5, 2, 3\), expected \(5, 2, 4\)"),
         ((None, H), TypeError, r"\(dh_n, dc_n\)"),
         ((None, (H, H[0])), ValueError, "`dc_n`"),
         (([[1.0]],), BackendError, "`dout` is a list"),
@@ -185,7 +185,7 @@ def test_arrays_of_another_library_are_refused():
 def test_a_weight_that_no_longer_fits_is_named():
     rnn = module()
     rnn.bias_hh_l0 = np.zeros(4)
-    with pytest.raises(ValueError, match=r"`bias_hh_l0` has the shape \(4,\), wanted is \(16,\)"):
+    with pytest.raises(ValueError, match=r"`bias_hh_l0` has the shape \(4,\), expected \(16,\)"):
         rnn(X)
     rnn.bias_hh_l0 = np.zeros(16, np.float32)
     with pytest.raises(BackendError, match="`bias_hh_l0` is of dtype float32"):

@@ -251,3 +251,14 @@ def test_tokens_are_trained_on_and_judged(backend):
     np.testing.assert_allclose([found["loss"], found["bits"]], [nats, nats / np.log(2)], rtol=1e-12)
     np.testing.assert_allclose(found["hits"], (z.argmax(-1) == backend.to_numpy(y))[real].mean(), rtol=1e-12)
     assert z.shape[-1] == V
+
+
+def test_validation_takes_lengths_or_a_mask():
+    (x, y), lengths = data(), LENGTHS
+    mask = np.arange(T)[None, :] < np.asarray(lengths)[:, None]
+    options = {"epochs": 2, "verbose": False}
+    found = [
+        recurrent(NUMPY).fit(x, y, validation=given, **options)["val_loss"]
+        for given in ((x, y, lengths), (x, y, None, mask), (x, y))
+    ]
+    assert found[0] == found[1] and found[0] != found[2]

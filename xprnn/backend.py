@@ -91,7 +91,7 @@ class Backend:
 
 
 class Status(NamedTuple):
-    """What became of trying a backend; ``reason`` and ``remedy`` say why it cannot be used and what mends that."""
+    """What became of trying a backend; ``reason`` and ``remedy`` say why it cannot be used and what fixes that."""
 
     name: str
     usable: bool
@@ -105,7 +105,7 @@ def backend(spec: str | Backend = "numpy", dtype: str | None = None) -> Backend:
     """The backend for "numpy", "cupy", "cupy:1", "torch", "torch:cuda:1", "torch:meta" (shapes only), "jax", "jax:gpu",
     "array_api_strict:device1" or "auto" (a usable GPU through CuPy, else NumPy); ``dtype`` is "float32" unless given.
 
-    It is tried with a small product on the device. Raises BackendError with what was found and what mends it.
+    It is tried with a small product on the device. Raises BackendError with what was found and what fixes it.
     """
     if isinstance(spec, Backend):
         if dtype is None or dtype == spec.dtype:

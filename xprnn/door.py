@@ -85,7 +85,7 @@ def enter_data(
     """
     backend.check(y, "y")
     if entry.single:
-        raise ValueError(f"x has the shape {tuple(entry.x.shape[1:])}, a single sample's; wanted is a batch of them")
+        raise ValueError(f"x has the shape {tuple(entry.x.shape[1:])}, a single sample's; expected a batch of them")
     data = Data(entry.x, y, entry.mask)
     check_data(Given(layer, output, backend.dtype, has_time(layer, shape)), data, measures, chunk)
     return data
@@ -118,7 +118,7 @@ def check_shape(backend: Backend, x: Array, what: str, wanted: tuple[int, ...]) 
     """Raise unless ``x`` is the backend's, in its float dtype and of the shape wanted."""
     check_floats(backend, x, what)
     if tuple(x.shape) != wanted:
-        raise ValueError(f"{what} has the shape {tuple(x.shape)}; wanted is {wanted}")
+        raise ValueError(f"{what} has the shape {tuple(x.shape)}; expected {wanted}")
 
 
 def check_mask(backend: Backend, mask: Array | None, x: Array, single: bool) -> None:
@@ -140,7 +140,7 @@ def check_state(backend: Backend, sizes: Sizes, state: State, batch: tuple[int, 
         return
     if not isinstance(state, tuple) or len(state) != len(sizes):
         met = f"a tuple of {len(state)}" if isinstance(state, tuple) else f"a {type(state).__name__}"
-        raise ValueError(f"{what} is {met}; wanted is a tuple of {len(sizes)}, of the shapes {_shapes(sizes, batch)}")
+        raise ValueError(f"{what} is {met}; expected a tuple of {len(sizes)}, of the shapes {_shapes(sizes, batch)}")
     for place, (size, part) in enumerate(zip(sizes, state, strict=True)):
         if isinstance(size, tuple):
             check_state(backend, size, part, batch, f"{what}[{place}]")

@@ -47,17 +47,17 @@ def judged(
     if validation is None:
         del named["loss"]
         return "", named, training
-    if not isinstance(validation, (tuple, list)) or len(validation) not in (2, 3):
-        raise ValueError("validation is a tuple, (x, y) or (x, y, lengths)")
-    x, y, *lengths = validation
-    return "val_", named, (x, y, lengths[0] if lengths else None, None)
+    if not isinstance(validation, (tuple, list)) or len(validation) not in (2, 3, 4):
+        raise ValueError("validation is a tuple, (x, y), (x, y, lengths) or (x, y, None, mask)")
+    x, y, lengths, mask = (*validation, None, None)[:4]
+    return "val_", named, (x, y, lengths, mask)
 
 
 def check_monitor(early_stopping: EarlyStopping | None, names: tuple[str, ...]) -> None:
     """Raise ValueError unless what early stopping watches is among the ``names`` that there are numbers of."""
     if early_stopping is not None and early_stopping.monitor not in names:
         watched = early_stopping.monitor
-        raise ValueError(f"early stopping watches {watched!r}, which there is not; there is {', '.join(names)}")
+        raise ValueError(f"early stopping watches {watched!r}, which is not measured; measured are {', '.join(names)}")
 
 
 def follow(

@@ -29,7 +29,7 @@ class Model:
     layer:       what it computes: a ``Sequential``, or any layer.
     backend:     "numpy", "cupy", "cupy:1", "torch", "torch:cuda", "jax", "array_api_strict", "auto", or a Backend.
     dtype:       "float32" (if None and the backend says nothing else) or "float64".
-    seed:        what all that is random hangs on: the same parameters and dropout on every backend.
+    seed:        all randomness comes from it: the same parameters and dropout on every backend.
     input_shape: one sample's, (None, D) for any number of steps of D features; None leaves it to the first call
                  (a model of token ids knows it).
     Inputs must be arrays of the model's backend and dtype (``model.backend.asarray(x)``): nothing moves by itself.
@@ -56,7 +56,7 @@ class Model:
             self.build((None,) if input_shape is None else tuple(input_shape))
 
     def build(self, input_shape: Shape) -> None:
-        """Make the parameters for samples of ``input_shape``; they hang on the seed alone. ValueError if unfit."""
+        """Make the parameters for samples of ``input_shape``; they depend on the seed alone. ValueError if unfit."""
         params, output = self.layer.init(Key(self.seed).fold("init").generator(), input_shape)
         self.params, self.run = to_device(params, self.backend), None
         self.input_shape, self.output_shape = input_shape, output
@@ -85,7 +85,7 @@ class Model:
         mask: Array | None = None,
         key: Key | None = None,
     ) -> tuple[Array, State, Any]:
-        """y, the last state, and a tape for ``backward``; a ``key`` makes it training, with dropout."""
+        """y, the last state, a tape. A ``key`` makes it training; until ``backward``, nothing may be written into x."""
         if not (key is None or isinstance(key, Key)):
             raise TypeError(f"key is an xprnn.Key, such as Key(0), not {key!r}")
         entry, params = self._enter(x, state, lengths, mask)
@@ -205,8 +205,8 @@ class Model:
     ) -> History:
         """``training`` with a progress bar on stderr -> the numbers of each epoch.
 
-        validation: (x, y) or (x, y, lengths) to evaluate after each epoch, as "val_loss" and so on.
-        metrics:    what to report beside the loss, on the validation's data, or on x where there is none.
+        validation: (x, y), (x, y, lengths) or (x, y, None, mask) to evaluate after each epoch, as "val_loss" and so on.
+        metrics:    what to report besides the loss, on the validation's data, or on x where there is none.
         """
         rows = whole("batch_size", batch_size)
         prefix, named, given = judged(loss, metrics, (x, y, lengths, mask), validation)
@@ -244,7 +244,7 @@ class Model:
         """
         shape, params = self.built()
         about = files.About(self.backend.dtype, self.seed, shape)
-        files.save(path, self.layer, params, tuple(self.run) if run and self.run else None, about, extra or {})
+        files.save(path, self.layer, params, self.run._asdict() if run and self.run else None, about, extra or {})
 
     @classmethod
     def load(
@@ -254,7 +254,7 @@ class Model:
         """The model that ``save`` wrote, on ``backend``, in the dtype it had unless given.
 
         custom: classes of the caller's own layers and cells that occur in it: a file names classes, it never runs code.
-        Raises FileNotFoundError, or FileError for a file that is damaged, or not a model, or does not fit itself.
+        Raises FileNotFoundError, or FileError for a file that is damaged, or not a model, or contradicts itself.
         """
         saved = files.load(path, custom)
         about = saved.about
@@ -262,7 +262,7 @@ class Model:
         model.build(about.input_shape)
         files.check_params(path, saved.params, model.built()[1])
         model.params = to_device(saved.params, model.backend)
-        model.run = None if saved.run is None else Run(*saved.run).moved(model.backend)
+        model.run = None if saved.run is None else Run(**saved.run).moved(model.backend)
         return model
 
     def summary(self) -> str:

@@ -46,7 +46,7 @@ class Key:
     def keep(self, xp: Namespace, like: Array, shape: tuple[int, ...], rate: float) -> Array:
         """Inverted dropout's factors: 0 with probability ``rate``, else 1 / (1 - rate), where 0 <= rate < 1.
 
-        The result has the given shape, and like's dtype and device. Element i in flat order hangs on the key and i
+        The result has the given shape, and like's dtype and device. Element i in flat order depends on the key and i
         alone, whatever the shape (of up to 2³² elements) and the library: its bits are word i mod 2 of Threefry's block
         i div 2.
         """

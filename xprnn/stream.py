@@ -40,7 +40,7 @@ class Stream:
         door.check_kind(model.backend, model.layer, x_t, "x_t")
         if x_t.ndim not in (self._rank - 1, self._rank):
             axes = ["(B,) or ()", "(B, D) or (D,)"][self._rank - 1]
-            raise ValueError(f"a step has the shape {tuple(x_t.shape)}; wanted is {axes}, without an axis for time")
+            raise ValueError(f"a step has the shape {tuple(x_t.shape)}; expected {axes}, without an axis for time")
         single = x_t.ndim == self._rank - 1
         with model.backend.active():
             x = model.backend.xp.expand_dims(x_t, axis=0 if single else 1)

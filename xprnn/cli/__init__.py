@@ -17,7 +17,7 @@ __all__ = ["main"]
 COMMANDS = {
     "train": (train, "train a character language model on a text, and print a sample"),
     "sample": (sample, "continue a text with a trained model"),
-    "backends": (backends, "which array libraries can be used here, and what would mend the others"),
+    "backends": (backends, "which array libraries can be used here, and what would fix the others"),
 }
 
 
@@ -42,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except SystemExit as exit:  # argparse, after --help or an error
         return int(exit.code or 0)
     except (Problem, BackendError) as error:
-        text = str(error).replace("\nTo mend it:", "; to mend it:")
+        text = str(error).replace("\nTo fix it:", "; to fix it:")
         print(f"xprnn: {' '.join(text.split())}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:

@@ -1,4 +1,4 @@
-"""``xprnn backends``: which array libraries can be used here, and what would mend the others."""
+"""``xprnn backends``: which array libraries can be used here, and what would fix the others."""
 
 import argparse
 import platform
@@ -31,7 +31,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def table(statuses: list[Status], verbose: bool, columns: int) -> str:
-    """A line for each backend; below one that cannot be used, why not, and what mends it, in so many columns."""
+    """A line for each backend; below one that cannot be used, why not, and what fixes it, in so many columns."""
     cells = [("backend", "usable", "device", "version")]
     cells += [(s.name, "yes" if s.usable else "no", s.device or "-", s.version or "-") for s in statuses]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
@@ -42,7 +42,7 @@ def table(statuses: list[Status], verbose: bool, columns: int) -> str:
         if not status.usable or verbose:
             reason = _reason(status, verbose)
             found += _below("", reason, widths[0], columns)
-            found += _below("to mend it: ", status.remedy, widths[0], columns)
+            found += _below("to fix it: ", status.remedy, widths[0], columns)
     return "\n".join(found)
 
 

@@ -73,7 +73,7 @@ def load(path: str, backend_name: str | None = None) -> CharacterModel:
     try:
         extra = files.read_extra(path)
         if extra.get("kind") != KIND:
-            raise Problem(f"{path} is a model of xprnn's, but no {KIND}; xprnn train makes those")
+            raise Problem(f"{path} is an xprnn model, but no {KIND}; xprnn train makes those")
         options = Options(**extra["options"] | {"hidden": tuple(extra["options"]["hidden"])})
         model = Model.load(path, backend(backend_name or options.backend, options.dtype))
     except (FileError, FileNotFoundError) as error:

@@ -61,7 +61,7 @@ HELP = {
     "chunk": "characters that the gradient goes back through",
     "learning_rate": "Adam's rate at its peak; it rises over the first updates and falls to 0 along a cosine",
     "clip": "limit of the gradient's norm",
-    "seed": "what all that is random hangs on",
+    "seed": "all randomness comes from it; another seed, another run",
 }
 
 

@@ -29,20 +29,20 @@ class Saved(NamedTuple):
 
     layer: Layer
     params: Params
-    run: tuple | None
+    run: dict[str, Any] | None
     about: About
 
 
 def save(
-    path: str | os.PathLike, layer: Layer, params: Params, run: tuple | None, about: About, extra: dict[str, Any]
+    path: str | os.PathLike, layer: Layer, params: Params, run: dict | None, about: About, extra: dict[str, Any]
 ) -> None:
-    """Write a model's file, atomically. ``run`` begins with its parameters, which may be others than ``params``."""
+    """Write a model's file, atomically. ``run["params"]`` may be others than ``params``: fit can restore the best."""
     arrays: dict[str, np.ndarray] = {}
     header = {"version": VERSION, "layer": spec.to_json(layer), "about": about._asdict(), "extra": extra}
     header["params"] = pack(to_numpy(params), "params", arrays)
     if run is not None:
-        own = None if run[0] is params else run[0]
-        host = tree.map(lambda a: a if isinstance(a, (int, float)) else to_numpy(a), (own, *run[1:]))
+        own = None if run["params"] is params else run["params"]
+        host = tree.map(lambda a: a if isinstance(a, (int, float)) else to_numpy(a), run | {"params": own})
         header["run"] = pack(host, "run", arrays)
     write(path, arrays, header)
 
@@ -55,11 +55,12 @@ def load(path: str | os.PathLike, custom: Iterable[type] = ()) -> Saved:
     try:
         layer = spec.from_json(header["layer"], custom)
         params = unpack(header["params"], arrays)
-        own, *rest = unpack(header["run"], arrays) if "run" in header else (None,)
-        run = (params if own is None else own, *rest) if rest else None
+        run = unpack(header["run"], arrays) if "run" in header else None
+        if run is not None and run["params"] is None:
+            run["params"] = params
         about = About(**header["about"])._replace(input_shape=tuple(header["about"]["input_shape"]))
     except (KeyError, ValueError, TypeError, AttributeError) as error:
-        raise FileError(f"{os.fspath(path)} does not fit itself: {error}") from error
+        raise FileError(f"{os.fspath(path)} contradicts itself: {error}") from error
     return Saved(layer, params, run, about)
 
 

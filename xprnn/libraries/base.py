@@ -11,7 +11,7 @@ from ..types import Array, Namespace
 
 
 class BackendError(RuntimeError):
-    """A backend that cannot be used, or an array that is not the backend's; ``remedy`` says what mends it."""
+    """A backend that cannot be used, or an array that is not the backend's; ``remedy`` says what fixes it."""
 
     @property
     def reason(self) -> str:
@@ -20,11 +20,11 @@ class BackendError(RuntimeError):
 
     @property
     def remedy(self) -> str:
-        """The command or call that mends it, "" where there is none."""
+        """The command or call that fixes it, "" where there is none."""
         return self.args[1] if len(self.args) > 1 else ""
 
     def __str__(self) -> str:
-        return f"{self.reason}\nTo mend it: {self.remedy}" if self.remedy else self.reason
+        return f"{self.reason}\nTo fix it: {self.remedy}" if self.remedy else self.reason
 
 
 class Library(ABC):
@@ -56,7 +56,7 @@ class Library(ABC):
         """``x`` on the host, writeable."""
 
     def remedy(self, problem: str) -> str:
-        """What mends ``problem``, the library's own error text, or "" where it is not installed."""
+        """What fixes ``problem``, the library's own error text, or "" where it is not installed."""
         return "" if problem else self.install
 
     def active(self, handle: Any) -> contextlib.AbstractContextManager:
@@ -67,11 +67,11 @@ class Library(ABC):
         """Raise BackendError if the library would quietly give another dtype."""
 
     def objection(self, x: Array) -> str:
-        """Why an array of this library cannot be computed with, and the call that mends it; "" where it can."""
+        """Why an array of this library cannot be computed with, and the call that fixes it; "" where it can."""
         return ""
 
     def found(self) -> str:
-        """What is remarkable about the installation, for error messages."""
+        """What is worth knowing about the installation, for error messages."""
         return ""
 
     def xp(self) -> Namespace:

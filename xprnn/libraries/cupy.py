@@ -60,9 +60,9 @@ class CuPy(Library):
         return ", ".join(parts)
 
     def remedy(self, problem: str) -> str:
-        for error, mend in _REMEDIES.items():
+        for error, fix in _REMEDIES.items():
             if error in problem:
-                return mend
+                return fix
         # Without a CUDA toolkit on the machine CuPy compiles nothing, unless the toolkit comes along as wheels.
         toolkit = shutil.which("nvcc") and "shared object" not in problem
         install = f"pip install 'xprnn[{cuda.extra()}{'' if toolkit else '-ctk'}]'"

@@ -1,7 +1,7 @@
 """The door for people who come from PyTorch: its recurrent modules, with its arguments, shapes and weight names.
 
 What differs: ``backend=`` names the array library and the device; ``lengths=`` stands for a PackedSequence; the reverse
-is a function that ``vjp`` returns, so nothing is recorded and nothing has to be cleared; dropout hangs on ``key``.
+is a function that ``vjp`` returns, so nothing is recorded and nothing has to be cleared; dropout depends on ``key``.
 
     rnn = nn.LSTM(32, 64, num_layers=2, backend="cupy")
     out, (h_n, c_n) = rnn(x)

@@ -16,16 +16,16 @@ def check(backend: Backend, x: Any, what: str, shape: tuple[int, ...] | None = N
         fix = f"use backend.asarray({what}, {backend.dtype!r})"
         raise TypeError(f"`{what}` is of dtype {x.dtype}, the model computes in {backend.dtype}: {fix}")
     if shape is not None and tuple(x.shape) != shape:
-        raise ValueError(f"`{what}` has the shape {tuple(x.shape)}, wanted is {shape}")
+        raise ValueError(f"`{what}` has the shape {tuple(x.shape)}, expected {shape}")
 
 
 def leaves(backend: Backend, given: Any, names: tuple[str, ...], shape: tuple[int, ...]) -> tuple[Array, ...]:
     """A state as its caller has it, an array or a pair, as a tuple of arrays of ``shape``; None in it means zeros."""
     if len(names) == 1 and isinstance(given, tuple | list):
-        raise TypeError(f"wanted is one array, {names[0]}, not a {type(given).__name__}")
+        raise TypeError(f"expected one array, {names[0]}, not a {type(given).__name__}")
     if len(names) > 1 and (not isinstance(given, tuple | list) or len(given) != len(names)):
         met = f"{len(given)} of them" if isinstance(given, tuple | list) else f"a {type(given).__name__}"
-        raise TypeError(f"wanted is a tuple of {len(names)} arrays, ({', '.join(names)}), not {met}")
+        raise TypeError(f"expected a tuple of {len(names)} arrays, ({', '.join(names)}), not {met}")
     found = []
     for name, a in zip(names, (given,) if len(names) == 1 else given, strict=True):
         if a is None:

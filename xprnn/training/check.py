@@ -49,11 +49,11 @@ def check_data(given: Given, data: Data, measures: dict[str, Callable], chunk: i
     x, y, mask = data
     layer, shapes = given.layer, f"x has the shape {tuple(x.shape)}, y {tuple(y.shape)}"  # type: ignore[union-attr]
     if y.ndim == 0 or y.shape[0] != x.shape[0]:  # type: ignore[union-attr]
-        raise ValueError(f"{shapes}; they are to be as many samples")
+        raise ValueError(f"{shapes}; they must hold equally many samples")
     if chunk is not None and not (given.timed and layer.streams and not layer.shortens):
-        raise ValueError(f"chunk={chunk} cuts sequences in time; {layer} takes and gives whole ones only")
+        raise ValueError(f"chunk={chunk} cuts sequences in time; {layer} works on whole sequences only")
     if chunk is not None and (y.ndim < 2 or y.shape[1] != x.shape[1]):  # type: ignore[union-attr]
-        raise ValueError(f"{shapes}; with chunk={chunk} wanted is a target for each of the {x.shape[1]} steps")
+        raise ValueError(f"{shapes}; with chunk={chunk}, y needs a target for each of the {x.shape[1]} steps")
     one, xp = pick(data, plan(data, 1, chunk)[0]), namespace(x)
     shape = given.shape(one.x.shape[0], one.x.shape[1] if x.ndim > 1 else 0)
     prediction = xp.full(shape, PREDICTION, dtype=getattr(xp, given.dtype), device=device(x))

@@ -40,7 +40,7 @@ class Report:
 
 
 def train(layer: Layer, recipe: Recipe, data: Data, run: Run, key: Key) -> Iterator[tuple[Run, Report]]:
-    """Go on from ``run`` until recipe.epochs are done. What is random hangs on ``key``, epoch and update alone."""
+    """Go on from ``run`` until recipe.epochs are done. All randomness comes from ``key``, epoch and update."""
     cuts, sizes = plan(data, recipe.batch_size, recipe.chunk), _sizes(recipe, data)
     while run.epoch < recipe.epochs:
         epoch = run.epoch
