@@ -218,5 +218,5 @@ def test_precision_is_the_files_unless_told(path, backend):
 
 
 def test_a_folder_that_is_not_there_is_named(tmp_path):
-    with pytest.raises(FileNotFoundError, match="there is no folder .*nowhere to write model.safetensors to"):
+    with pytest.raises(FileNotFoundError, match=r"there is no folder .*nowhere to write model.safetensors to"):
         recurrent(NUMPY).save(tmp_path / "nowhere" / "model.safetensors")
