@@ -112,3 +112,9 @@ def test_an_empty_batch_streams(backend):
     stream = tokens(backend).stream()
     assert tuple(stream(Arrays(backend).put(np.zeros(0, int))).shape) == (0, V)
     assert stream.state[1][0][0].shape[0] == 0
+
+
+def test_a_last_output_behind_told_padding_cannot_stream():
+    layers = xr.Sequential(xr.Embedding(5, 3, mask_zero=True), xr.LSTM(4, return_sequences=False))
+    with pytest.raises(ValueError, match="finds padding by the input's values"):
+        xr.Model(layers).stream()

@@ -18,12 +18,18 @@ class Stream:
     x_t is one step of a batch, (B, D) or (B,) token ids, or of a single sequence, (D,) or (). The outputs, one after
     the other, are those of the whole sequence. ``state`` may be read, kept and set again; None is the initial one, and
     others are as ``Model.forward`` gives them, without B for a single sequence.
-    Raises ValueError for a model that must see the whole sequence first (bidirectional, reverse, pooling).
+    Raises ValueError for a model that must see the whole sequence first (bidirectional, reverse, pooling, or a last
+    output where the input's values tell padding).
     """
 
     def __init__(self, model: Model, state: State = None) -> None:
         if not model.layer.streams:
             raise ValueError(f"{model.layer} needs the whole sequence before its first output; it cannot stream")
+        if model.layer.makes_mask and model.layer.shortens:
+            raise ValueError(
+                f"{model.layer} gives its last real output, and finds padding by the input's values: one step alone "
+                "cannot tell it; stream with return_sequences=True"
+            )
         shape = (None,) if model.layer.rank == 1 else (None, None) if model.layer.rank == 2 else model.input_shape
         if shape is None or not door.has_time(model.layer, shape):
             raise ValueError(f"{model.layer} is not a model of sequences; call it")
