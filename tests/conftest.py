@@ -1,6 +1,7 @@
 """Fixtures that run a test on every backend there is, and the option that makes one of them a must."""
 
 import os
+import sys
 
 # JAX reads these when it is imported, so they stand before everything else.
 os.environ.setdefault("JAX_ENABLE_X64", "1")
@@ -84,3 +85,11 @@ def float64_row(request):
 def backend(request):
     """A float64 Backend, one of each library."""
     return usable(request.param).backend
+
+
+@pytest.fixture(autouse=True, scope="module")
+def jax_forgets():
+    """JAX keeps what it has compiled for every shape: without this, gigabytes by the end of a run."""
+    yield
+    if "jax" in sys.modules:
+        sys.modules["jax"].clear_caches()
