@@ -80,7 +80,8 @@ def test_cupy_without_a_gpu_says_what_was_found_and_what_fixes_it():
         pytest.skip("CuPy can be used here")
     with pytest.raises(BackendError, match="backend 'cupy:1' cannot be used") as caught:
         choose("cupy:1")
-    assert "pip install 'xprnn[cuda1" in caught.value.remedy or "nvidia-smi" in caught.value.remedy
+    remedy = caught.value.remedy
+    assert "on this one, use 'numpy'" in remedy or "pip install 'xprnn[cuda1" in remedy or "nvidia-smi" in remedy
 
 
 @pytest.mark.parametrize(
@@ -92,7 +93,8 @@ def test_cupy_without_a_gpu_says_what_was_found_and_what_fixes_it():
         ((13, 0), ["cupy-cuda13x"], "/bin/nvcc", "libnvrtc.so.13: cannot open shared object file", "xprnn[cuda13-ctk]"),
         ((13, 0), ["cupy-cuda12x", "cupy-cuda13x"], None, "any", "pip uninstall -y cupy-cuda12x cupy-cuda13x && pip"),
         ((13, 0), ["cupy-cuda13x"], None, "cudaErrorNoDevice: no CUDA-capable device is detected", "CUDA_VISIBLE_DEV"),
-        ((0, 0), [], None, "", "on this one, use 'numpy'"),
+        ((0, 0), [], None, "", "driver, pip install 'xprnn[cuda12-ctk]'; on this one, use 'numpy'"),
+        ((0, 0), ["cupy-cuda12x"], None, "cudaErrorInsufficientDriver: ...", "its driver; on this one, use 'numpy'"),
     ],
 )
 def test_remedies_for_cupy(monkeypatch, driver, wheels, nvcc, problem, remedy):

@@ -60,15 +60,14 @@ class CuPy(Library):
         return ", ".join(parts)
 
     def remedy(self, problem: str) -> str:
-        for error, fix in _REMEDIES.items():
-            if error in problem:
-                return fix
         # Without a CUDA toolkit on the machine CuPy compiles nothing, unless the toolkit comes along as wheels.
         toolkit = shutil.which("nvcc") and "shared object" not in problem
         install = f"pip install 'xprnn[{cuda.extra()}{'' if toolkit else '-ctk'}]'"
         wheels = cuda.cupy_wheels()
-        if len(wheels) > 1:
-            return f"pip uninstall -y {' '.join(wheels)} && {install}"
-        return (
-            install if any(cuda.driver()) else f"on a machine with an NVIDIA GPU, {install}; on this one, use 'numpy'"
-        )
+        if not any(cuda.driver()):
+            first = "" if wheels else f", {install}"
+            return f"on a machine with an NVIDIA GPU and its driver{first}; on this one, use 'numpy'"
+        for error, fix in _REMEDIES.items():
+            if error in problem:
+                return fix
+        return f"pip uninstall -y {' '.join(wheels)} && {install}" if len(wheels) > 1 else install
