@@ -184,7 +184,9 @@ def interrupted_at(monkeypatch):
 
         monkeypatch.setattr(Progress, "update", pressing)
 
-    return press
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a process in the background may ignore it
+    yield press
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.mark.parametrize("number", [1, 20, 39, 40, 45])  # 20 updates an epoch, 3 epochs
