@@ -9,7 +9,12 @@ import pytest
 from xprnn.arrays import namespace
 from xprnn.ops.activations import ACTIVATIONS, Activation, get, sigmoid
 
-NAMES = sorted(ACTIVATIONS)
+NUMBERED = [
+    "affine(1.5, -0.25)", "clip(2) affine(-2, 0.5)", "clip(1.5) sigmoid", "clip(2.25) tanh", "elu(0.7)",
+    "hard_sigmoid(0.2, 0.5)", "leaky_relu(0.3)", "leaky_relu(1.5)", "scaled_tanh(1.7159, 0.6667)",
+    "thresholded_relu(0.5)",
+]  # fmt: skip
+NAMES = sorted(ACTIVATIONS) + NUMBERED
 POINTS = np.linspace(-6.03, 6.07, 122)
 FORMULAS = {
     "identity": lambda x: x,
@@ -26,6 +31,16 @@ FORMULAS = {
     "hard_sigmoid": lambda x: np.clip(x / 6 + 0.5, 0, 1),
     "hard_tanh": lambda x: np.clip(x, -1, 1),
     "exp": np.exp,
+    "affine(1.5, -0.25)": lambda x: 1.5 * x - 0.25,
+    "clip(2) affine(-2, 0.5)": lambda x: -2 * np.clip(x, -2, 2) + 0.5,
+    "clip(1.5) sigmoid": lambda x: 1 / (1 + np.exp(-np.clip(x, -1.5, 1.5))),
+    "clip(2.25) tanh": lambda x: np.tanh(np.clip(x, -2.25, 2.25)),
+    "elu(0.7)": lambda x: np.where(x > 0, x, 0.7 * (np.exp(x) - 1)),
+    "hard_sigmoid(0.2, 0.5)": lambda x: np.clip(0.2 * x + 0.5, 0, 1),
+    "leaky_relu(0.3)": lambda x: np.where(x > 0, x, 0.3 * x),
+    "leaky_relu(1.5)": lambda x: np.where(x > 0, x, 1.5 * x),
+    "scaled_tanh(1.7159, 0.6667)": lambda x: 1.7159 * np.tanh(0.6667 * x),
+    "thresholded_relu(0.5)": lambda x: np.where(x > 0.5, x, 0),
 }
 TORCH = {
     "tanh": "tanh", "sigmoid": "sigmoid", "relu": "relu", "leaky_relu": "leaky_relu", "elu": "elu", "selu": "selu",
@@ -119,3 +134,12 @@ def test_get_lists_what_there_is():
 
 def test_sigmoid_is_half_at_zero_and_rises():
     np.testing.assert_array_equal(sigmoid(xp, np.asarray([0.0, -1e3, 1e3])), [0.5, 0.0, 1.0])
+
+
+WRONG = ["tanh(1)", "affine", "affine(1)", "elu(1, 2)", "clip tanh", "clip(0) tanh", "clip(1) clip(1) tanh", "x", ""]
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_what_is_no_activation(name):
+    with pytest.raises(ValueError, match=r"no activation|has [12] numbers?, not|must be above 0"):
+        get(name)

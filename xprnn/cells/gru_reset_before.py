@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from .. import initializers
 from ..ops.activations import sigmoid
-from ..ops.gates import drop, split
+from ..ops.gates import add_biases, add_biases_vjp, drop, init_biases, split
 from ..types import Array, Generator, Namespace, Params
 from .base import Cell
 
@@ -18,12 +18,14 @@ class GRUResetBefore(Cell):
         h'   = (1 - z) ⊙ n + z ⊙ h
 
     Parameters: Wx (D, 3H), Wh (H, 3H), b (3H,) unless ``bias`` is False. State: (h,), each (B, H).
+    ``double_bias``: bx and bh, each (3H,), instead of b: only their sum counts, as in PyTorch and cuDNN.
     Source: Cho et al., Learning phrase representations using RNN encoder-decoder (2014); ONNX's default, Keras's
     ``reset_after=False``. The polarity of z is that of PyTorch and Keras, the opposite of some texts.
     """
 
     hidden: int
     bias: bool = True
+    double_bias: bool = False
     takes_dropout = True
 
     def init(self, rng: Generator, features: int) -> Params:
@@ -32,11 +34,10 @@ class GRUResetBefore(Cell):
             "Wx": initializers.glorot_uniform(rng, (features, H), gates=3),
             "Wh": initializers.orthogonal(rng, (H, H), gates=3),
         }
-        return p | {"b": initializers.zeros(rng, (3 * H,))} if self.bias else p
+        return p | init_biases(rng, 3 * H, self.bias, self.double_bias)
 
     def project(self, xp: Namespace, p: Params, x: Array) -> Array:
-        u = x @ p["Wx"]
-        return u + p["b"] if self.bias else u
+        return add_biases(p, x @ p["Wx"])
 
     def step(self, xp: Namespace, p: Params, u: Array, s: tuple) -> tuple[tuple, tuple]:
         (h,) = s
@@ -63,4 +64,4 @@ class GRUResetBefore(Cell):
         (h,), (_, _, r, _), (drz, dn) = s, k, delta
         du, seen = xp.concat([drz, dn], axis=-1), drop(p, h)
         dp = {"Wx": x.T @ du, "Wh": xp.concat([seen.T @ drz, (r * seen).T @ dn], axis=-1)}
-        return du @ p["Wx"].T, dp | {"b": xp.sum(du, axis=0)} if self.bias else dp
+        return du @ p["Wx"].T, dp | add_biases_vjp(xp, p, du)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from .. import initializers
 from ..ops.activations import sigmoid
-from ..ops.gates import drop, split
+from ..ops.gates import add_biases, add_biases_vjp, drop, init_biases, split
 from ..types import Array, Generator, Namespace, Params
 from .base import Cell
 
@@ -18,12 +18,14 @@ class LSTM(Cell):
         h' = o ⊙ tanh(c')
 
     Parameters: Wx (D, 4H), Wh (H, 4H), b (4H,) unless ``bias`` is False. State: (h, c), each (B, H).
+    ``double_bias``: bx and bh, each (4H,), instead of b: only their sum counts, as in PyTorch and cuDNN.
     The forget gate's bias starts at 1 (Jozefowicz et al., 2015).
     Source: Hochreiter and Schmidhuber (1997); Gers, Schmidhuber and Cummins, Learning to forget (2000).
     """
 
     hidden: int
     bias: bool = True
+    double_bias: bool = False
     takes_dropout = True
 
     @property
@@ -36,14 +38,13 @@ class LSTM(Cell):
             "Wx": initializers.glorot_uniform(rng, (features, H), gates=4),
             "Wh": initializers.orthogonal(rng, (H, H), gates=4),
         }
-        if self.bias:
-            p["b"] = initializers.zeros(rng, (4 * H,))
-            p["b"][H : 2 * H] = 1.0
-        return p
+        biases = init_biases(rng, 4 * H, self.bias, self.double_bias)
+        for b in list(biases.values())[:1]:
+            b[H : 2 * H] = 1.0
+        return p | biases
 
     def project(self, xp: Namespace, p: Params, x: Array) -> Array:
-        u = x @ p["Wx"]
-        return u + p["b"] if self.bias else u
+        return add_biases(p, x @ p["Wx"])
 
     def step(self, xp: Namespace, p: Params, u: Array, s: tuple) -> tuple[tuple, tuple]:
         h, c = s
@@ -69,4 +70,4 @@ class LSTM(Cell):
     ) -> tuple[Array, Params]:
         (h, _), (dz,) = s, delta
         dp = {"Wx": x.T @ dz, "Wh": drop(p, h).T @ dz}
-        return dz @ p["Wx"].T, dp | {"b": xp.sum(dz, axis=0)} if self.bias else dp
+        return dz @ p["Wx"].T, dp | add_biases_vjp(xp, p, dz)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from .. import initializers
 from ..ops.activations import sigmoid
-from ..ops.gates import drop, split
+from ..ops.gates import add_biases, add_biases_vjp, drop, split
 from ..types import Array, Generator, Namespace, Params
 from .base import Cell
 from .lstm import LSTM
@@ -21,12 +21,14 @@ class PeepholeLSTM(Cell):
         h' = o ⊙ tanh(c')
 
     Parameters: Wx (D, 4H), Wh (H, 4H), b (4H,) unless ``bias`` is False, in the order i f g o; Wc (3H,) is wi wf wo.
+    ``double_bias``: bx and bh, each (4H,), instead of b: only their sum counts, as in PyTorch and cuDNN.
     State: (h, c), each (B, H). Peepholes start at 0, the forget gate's bias at 1.
     Source: Graves, Mohamed and Hinton, Speech recognition with deep recurrent neural networks (2013), eqs. 3-7.
     """
 
     hidden: int
     bias: bool = True
+    double_bias: bool = False
     takes_dropout = True
 
     @property
@@ -35,11 +37,10 @@ class PeepholeLSTM(Cell):
 
     def init(self, rng: Generator, features: int) -> Params:
         peepholes = {"Wc": initializers.zeros(rng, (3 * self.hidden,))}
-        return LSTM(self.hidden, self.bias).init(rng, features) | peepholes
+        return LSTM(self.hidden, self.bias, self.double_bias).init(rng, features) | peepholes
 
     def project(self, xp: Namespace, p: Params, x: Array) -> Array:
-        u = x @ p["Wx"]
-        return u + p["b"] if self.bias else u
+        return add_biases(p, x @ p["Wx"])
 
     def step(self, xp: Namespace, p: Params, u: Array, s: tuple) -> tuple[tuple, tuple]:
         (h, c), (wi, wf, wo) = s, split(p["Wc"], 3)
@@ -67,6 +68,5 @@ class PeepholeLSTM(Cell):
         (h, c), (dz,), (*_, new_c) = s, delta, k
         di, df, _, do = split(dz, 4)
         peep = xp.concat([di * c, df * c, do * new_c], axis=-1)
-        bias = {"b": xp.sum(dz, axis=0)} if self.bias else {}
-        dp = {"Wx": x.T @ dz, "Wh": drop(p, h).T @ dz} | bias | {"Wc": xp.sum(peep, axis=0)}
-        return dz @ p["Wx"].T, dp
+        dp = {"Wx": x.T @ dz, "Wh": drop(p, h).T @ dz, "Wc": xp.sum(peep, axis=0)}
+        return dz @ p["Wx"].T, dp | add_biases_vjp(xp, p, dz)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from .. import initializers
 from ..ops import activations
-from ..ops.gates import drop
+from ..ops.gates import add_biases, add_biases_vjp, drop, init_biases
 from ..types import Array, Generator, Namespace, Params
 from .base import Cell
 
@@ -15,12 +15,14 @@ class RNN(Cell):
 
     Parameters: Wx (D, H), Wh (H, H), b (H,) unless ``bias`` is False. State: (h,), each (B, H).
     ``activation`` is f: a name that ``xprnn.ops.activations`` knows ("tanh", "relu", "identity", ...).
+    ``double_bias``: bx and bh, each (H,), instead of b: only their sum counts, as in PyTorch and cuDNN.
     Source: Elman, Finding structure in time, Cognitive Science 14 (1990).
     """
 
     hidden: int
     activation: str = "tanh"
     bias: bool = True
+    double_bias: bool = False
     takes_dropout = True
 
     def __post_init__(self) -> None:
@@ -29,11 +31,10 @@ class RNN(Cell):
     def init(self, rng: Generator, features: int) -> Params:
         H = self.hidden
         p = {"Wx": initializers.glorot_uniform(rng, (features, H)), "Wh": initializers.orthogonal(rng, (H, H))}
-        return p | {"b": initializers.zeros(rng, (H,))} if self.bias else p
+        return p | init_biases(rng, H, self.bias, self.double_bias)
 
     def project(self, xp: Namespace, p: Params, x: Array) -> Array:
-        u = x @ p["Wx"]
-        return u + p["b"] if self.bias else u
+        return add_biases(p, x @ p["Wx"])
 
     def step(self, xp: Namespace, p: Params, u: Array, s: tuple) -> tuple[tuple, tuple]:
         f = activations.get(self.activation)
@@ -55,4 +56,4 @@ class RNN(Cell):
     ) -> tuple[Array, Params]:
         (h,), (dz,) = s, delta
         dp = {"Wx": x.T @ dz, "Wh": drop(p, h).T @ dz}
-        return dz @ p["Wx"].T, dp | {"b": xp.sum(dz, axis=0)} if self.bias else dp
+        return dz @ p["Wx"].T, dp | add_biases_vjp(xp, p, dz)

@@ -159,9 +159,11 @@ class RNN(Stack):
     _: KW_ONLY
     activation: str = "tanh"
     bias: bool = True
+    double_bias: bool = False
 
     def cell_stack(self) -> tuple[_cells.Cell, ...]:
-        return tuple(_cells.RNN(n, self.activation, self.bias) for n in _sizes(self.hidden, self.num_layers))
+        sizes = _sizes(self.hidden, self.num_layers)
+        return tuple(_cells.RNN(n, self.activation, self.bias, self.double_bias) for n in sizes)
 
 
 @dataclass(frozen=True, repr=False)
@@ -172,9 +174,10 @@ class LSTM(Stack):
     num_layers: int = 1
     _: KW_ONLY
     bias: bool = True
+    double_bias: bool = False
 
     def cell_stack(self) -> tuple[_cells.Cell, ...]:
-        return tuple(_cells.LSTM(n, self.bias) for n in _sizes(self.hidden, self.num_layers))
+        return tuple(_cells.LSTM(n, self.bias, self.double_bias) for n in _sizes(self.hidden, self.num_layers))
 
 
 @dataclass(frozen=True, repr=False)
@@ -185,9 +188,10 @@ class PeepholeLSTM(Stack):
     num_layers: int = 1
     _: KW_ONLY
     bias: bool = True
+    double_bias: bool = False
 
     def cell_stack(self) -> tuple[_cells.Cell, ...]:
-        return tuple(_cells.PeepholeLSTM(n, self.bias) for n in _sizes(self.hidden, self.num_layers))
+        return tuple(_cells.PeepholeLSTM(n, self.bias, self.double_bias) for n in _sizes(self.hidden, self.num_layers))
 
 
 @dataclass(frozen=True, repr=False)

@@ -1,6 +1,9 @@
-"""What gated cells share: cutting a row into gates, and dropping recurrent units."""
+"""What cells share: cutting a row into gates, dropping recurrent units, and one bias or two."""
 
-from ..types import Array, Params
+from .. import initializers
+from ..types import Array, Generator, Namespace, Params
+
+BIASES = ("b", "bx", "bh")
 
 
 def split(x: Array, parts: int) -> tuple[Array, ...]:
@@ -16,3 +19,23 @@ def drop(p: Params, h: Array) -> Array:
     Ghahramani, 2016). It is no parameter: there is no gradient for it. ``drop`` is its own reverse.
     """
     return h * p["keep"] if "keep" in p else h
+
+
+def init_biases(rng: Generator, width: int, bias: bool, double: bool) -> Params:
+    """A cell's biases, zeros: "b", or where there are two of which only the sum counts "bx" and "bh", or none."""
+    if double and not bias:
+        raise ValueError("double_bias=True means two biases, bias=False none")
+    names = (("bx", "bh") if double else ("b",)) if bias else ()
+    return {name: initializers.zeros(rng, (width,)) for name in names}
+
+
+def add_biases(p: Params, u: Array) -> Array:
+    """u (N, G) and the biases that p has."""
+    for name in BIASES:
+        u = u + p[name] if name in p else u
+    return u
+
+
+def add_biases_vjp(xp: Namespace, p: Params, du: Array) -> Params:
+    """The gradients of the biases that p has: each that of the sum, as an array of its own."""
+    return {name: xp.sum(du, axis=0) for name in BIASES if name in p}

@@ -1,4 +1,4 @@
-"""Activations: each a function and its slope, elementwise, in the dtype of what they are given.
+"""Activations without numbers of their own: each a function and its slope, elementwise, in its argument's dtype.
 
 A slope is told either the input or the output, whichever makes it shorter (``Activation.of``); where an activation has
 a corner, its slope there is the one PyTorch takes. Nothing overflows at any finite input, except ``exp`` itself.
@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from ..types import Array, Namespace
+from ...types import Array, Namespace
 
 LEAK = 0.01
 SELU_ALPHA = 1.6732632423543772
@@ -124,7 +124,7 @@ def _silu_slope(xp: Namespace, x: Array) -> Array:
     return s + x * (s * (1.0 - s))
 
 
-def _clip(xp: Namespace, x: Array, bound: float) -> Array:
+def clip(xp: Namespace, x: Array, bound: float) -> Array:
     """x held between -bound and bound."""
     limit = bound * xp.ones_like(x)
     return xp.minimum(xp.maximum(x, -limit), limit)
@@ -132,19 +132,19 @@ def _clip(xp: Namespace, x: Array, bound: float) -> Array:
 
 def _gelu_tanh(xp: Namespace, x: Array) -> Array:
     """½ x (1 + tanh(√(2/π) (x + 0.044715 x³))), near x Φ(x) within 5e-4 (Hendrycks and Gimpel, 2016)."""
-    v = _clip(xp, x, 10.0)  # beyond it tanh is ±1 in float64, while the cube could overflow
+    v = clip(xp, x, 10.0)  # beyond it tanh is ±1 in float64, while the cube could overflow
     return 0.5 * x * (1.0 + xp.tanh(GELU_RATE * (v + GELU_CUBE * (v * v * v))))
 
 
 def _gelu_tanh_slope(xp: Namespace, x: Array) -> Array:
-    v = _clip(xp, x, 10.0)
+    v = clip(xp, x, 10.0)
     t = xp.tanh(GELU_RATE * (v + GELU_CUBE * (v * v * v)))
     return 0.5 * (1.0 + t) + 0.5 * GELU_RATE * (1.0 - t * t) * v * (1.0 + 3.0 * GELU_CUBE * (v * v))
 
 
 def _hard_sigmoid(xp: Namespace, x: Array) -> Array:
     """x/6 + ½, cut to [0, 1] (as in PyTorch and Keras 3)."""
-    return _clip(xp, x, 3.0) / 6.0 + 0.5
+    return clip(xp, x, 3.0) / 6.0 + 0.5
 
 
 def _hard_sigmoid_slope(xp: Namespace, x: Array) -> Array:
@@ -153,7 +153,7 @@ def _hard_sigmoid_slope(xp: Namespace, x: Array) -> Array:
 
 def _hard_tanh(xp: Namespace, x: Array) -> Array:
     """x, cut to [-1, 1] (Collobert, 2004)."""
-    return _clip(xp, x, 1.0)
+    return clip(xp, x, 1.0)
 
 
 def _hard_tanh_slope(xp: Namespace, y: Array) -> Array:
@@ -184,12 +184,3 @@ _ALL = (
     HARD_SIGMOID, HARD_TANH, EXP,
 )
 ACTIVATIONS = {one.name: one for one in _ALL} | {"linear": IDENTITY, "swish": SILU}
-
-
-def get(name: str | Activation) -> Activation:
-    """The activation called ``name``, or ``name`` itself if it is one already; ValueError if there is none."""
-    if isinstance(name, Activation):
-        return name
-    if name not in ACTIVATIONS:
-        raise ValueError(f"There is no activation {name!r}; there are: {', '.join(sorted(ACTIVATIONS))}.")
-    return ACTIVATIONS[name]
