@@ -26,8 +26,7 @@ def test_general_is_plain(general, plain, dropout):
     case = Case(plain, dropout=dropout, padding="ragged")
     a = case.draw()
     wanted, got = case.run(a), Case(general, dropout=dropout, padding="ragged").run(a)
-    for one, other in zip(tree.leaves(tuple(got)), tree.leaves(tuple(wanted)), strict=True):
-        np.testing.assert_allclose(one, other, rtol=1e-13, atol=1e-14)
+    tree.map(lambda one, other: np.testing.assert_allclose(one, other, rtol=1e-13, atol=1e-14), got, wanted)
 
 
 @pytest.mark.parametrize("kind", [cells.RNN, cells.LSTM, cells.PeepholeLSTM, cells.GRUResetBefore])

@@ -11,7 +11,8 @@ from .history import EarlyStopping, History
 from .losses import Loss
 from .losses import get as get_loss
 from .metrics import get as get_metric
-from .training import Report
+from .random import Key
+from .training import Data, Recipe, Report, train
 from .types import Params
 
 if TYPE_CHECKING:
@@ -51,6 +52,19 @@ def judged(
         raise ValueError("validation is a tuple, (x, y), (x, y, lengths) or (x, y, None, mask)")
     x, y, lengths, mask = (*validation, None, None)[:4]
     return "val_", named, (x, y, lengths, mask)
+
+
+def updates(model: "Model", recipe: Recipe, data: Data) -> Iterator[Report]:
+    """Train on from ``model.run``; after each update the model has its run and parameters, and its report comes out."""
+    assert model.run is not None
+    going = train(model.layer, recipe, data, model.run, Key(model.seed).fold("training"))
+    while True:
+        with model.backend.active():  # not while the caller has the report
+            update = next(going, None)
+        if update is None:
+            return
+        model.run, model.params = update[0], update[0].params
+        yield update[1]
 
 
 def check_monitor(early_stopping: EarlyStopping | None, names: tuple[str, ...]) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 from . import door, tree
 from .backend import Backend, to_device
 from .backend import backend as choose_backend
-from .fitting import Metrics, check_monitor, follow, judged, measures
+from .fitting import Metrics, check_monitor, follow, judged, measures, updates
 from .history import EarlyStopping, History
 from .io import files
 from .layers.base import Context, Layer
@@ -19,7 +19,7 @@ from .optimizers import get as get_optimizer
 from .random import Key
 from .stream import Stream
 from .summary import summary
-from .training import Data, Recipe, Report, Run, check_resume, evaluate, outputs, train, whole
+from .training import Data, Recipe, Report, Run, check_resume, evaluate, outputs, whole
 from .types import Array, Params, Shape, State
 
 
@@ -169,18 +169,7 @@ class Model:
                 check_resume(recipe, data, self.run)
             else:
                 self.run = Run(params, recipe.optimizer.init(params))
-        return self._training(recipe, data)
-
-    def _training(self, recipe: Recipe, data: Data) -> Iterator[Report]:
-        assert self.run is not None
-        updates = train(self.layer, recipe, data, self.run, Key(self.seed).fold("training"))
-        while True:
-            with self.backend.active():  # not while the caller has the report
-                update = next(updates, None)
-            if update is None:
-                return
-            self.run, self.params = update[0], update[0].params
-            yield update[1]
+        return updates(self, recipe, data)
 
     def fit(
         self,
