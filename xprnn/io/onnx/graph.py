@@ -1,4 +1,4 @@
-"""An ONNX graph in plain Python and NumPy: what ``read`` makes of a file, and all that the rest of this package sees."""
+"""An ONNX graph in plain Python and NumPy: what ``read`` makes of a file, all that the rest of this package sees."""
 
 from typing import Any, NamedTuple
 
