@@ -18,7 +18,15 @@ class FileError(ValueError):
 
 
 def write(path: str | os.PathLike, arrays: dict[str, np.ndarray], header: dict[str, Any]) -> None:
-    """Write ``arrays`` and ``header`` (JSON) to ``path``, atomically: temporary file, fsync, rename.
+    """Write ``arrays`` and ``header`` (JSON) to ``path``, as ``atomic`` does."""
+    # safetensors 0.8 writes the memory of arrays that are not contiguous as if they were.
+    contiguous = {name: np.ascontiguousarray(a).reshape(a.shape) for name, a in arrays.items()}
+    checked = {"crc32": _checksum(header, contiguous)} | header
+    atomic(path, safetensors.numpy.save(contiguous, {"xprnn": json.dumps(checked)}))
+
+
+def atomic(path: str | os.PathLike, data: bytes) -> None:
+    """Write ``data`` to ``path`` so that it is always the old file or the new one: temporary file, fsync, rename.
 
     Raises OSError if the folder cannot be written to; then ``path`` is as it was. A process that is killed while it
     writes leaves the temporary file behind, ``.NAME.*.part`` beside ``path``; it may be removed.
@@ -26,10 +34,6 @@ def write(path: str | os.PathLike, arrays: dict[str, np.ndarray], header: dict[s
     path = Path(os.path.realpath(path))  # a symbolic link stays: the file it points to is replaced
     if not path.parent.is_dir():
         raise FileNotFoundError(f"there is no folder {path.parent} to write {path.name} to")
-    # safetensors 0.8 writes the memory of arrays that are not contiguous as if they were.
-    contiguous = {name: np.ascontiguousarray(a).reshape(a.shape) for name, a in arrays.items()}
-    checked = {"crc32": _checksum(header, contiguous)} | header
-    data = safetensors.numpy.save(contiguous, {"xprnn": json.dumps(checked)})
     descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
     try:
         with os.fdopen(descriptor, "wb") as file:
