@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..store import FileError
-from . import tensors
+from . import schemas, tensors
 from .graph import Graph, Node, Value
 
 OLDEST_OPSET = 7
@@ -91,6 +91,8 @@ def _graph(model: Any, outside: tensors.Outside, newest: int) -> Graph:
         made.add(value.name, "an input")
     later = {name for node in proto.node for name in node.output}
     nodes = tuple(_node(node, made, later, outside) for node in proto.node)
+    for node in nodes:
+        _told(str(node), schemas.check, node, opset)
     outputs = _values("output", proto.output)
     for value in outputs:
         if value.name not in made.names:
