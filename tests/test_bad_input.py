@@ -259,6 +259,13 @@ LAYERS = {
     "merge": (lambda: xr.LSTM(4, bidirectional=True, merge="add"),
         ValueError, "merge is one of concat, sum, mean, mul"),
     "no cell": (lambda: xr.Recurrent((xr.LSTM(3),)), TypeError, "made of cells, .*not of LSTM"),
+    "backward cells alone": (
+        lambda: xr.Recurrent(xr.cells.RNN(3), xr.cells.LSTM(3)), ValueError, "they want bidirectional=True"
+    ),
+    "backward cells: too many": (
+        lambda: xr.Recurrent(xr.cells.RNN(3), (xr.cells.RNN(3),) * 2, bidirectional=True),
+            ValueError, "1 cells want as many backward_cells, not 2",
+    ),
     "no cells": (lambda: xr.Recurrent(()), ValueError, "one or more cells"),
     "a list of layers": (
         lambda: xr.Sequential([xr.LSTM(3)]), TypeError,

@@ -61,10 +61,16 @@ class Stack(Layer):
     def cell_stack(self) -> tuple[_cells.Cell, ...]:
         """The cell of each layer, from the input up."""
 
+    def backward_stack(self) -> tuple[_cells.Cell, ...]:
+        """The cell of each layer's backward direction, where there are two."""
+        return self.cell_stack()
+
     @property
     def layers(self) -> tuple[Direction | Bidirectional, ...]:
         """The layers that this one stacks."""
-        return tuple(self._both(cell) if self.bidirectional else self._one(cell) for cell in self.cell_stack())
+        if not self.bidirectional:
+            return tuple(map(self._one, self.cell_stack()))
+        return tuple(map(self._both, self.cell_stack(), self.backward_stack()))
 
     @property
     def rank(self) -> int | None:
@@ -123,8 +129,8 @@ class Stack(Layer):
         reverse = self.reverse if reverse is None else reverse
         return Direction(cell, reverse, self.segment, self.recurrent_dropout, self.learn_state)
 
-    def _both(self, cell: _cells.Cell) -> Bidirectional:
-        return Bidirectional(self._one(cell, False), self._one(cell, True), self.merge)
+    def _both(self, cell: _cells.Cell, back: _cells.Cell) -> Bidirectional:
+        return Bidirectional(self._one(cell, False), self._one(back, True), self.merge)
 
 
 def _sizes(hidden: int | tuple[int, ...], num_layers: int) -> tuple[int, ...]:
@@ -142,12 +148,25 @@ def _sizes(hidden: int | tuple[int, ...], num_layers: int) -> tuple[int, ...]:
 
 @dataclass(frozen=True, repr=False)
 class Recurrent(Stack):
-    """Any cells, stacked: ``Recurrent((MyCell(64), MyCell(32)), bidirectional=True)``; the options are Stack's."""
+    """Any cells, stacked: ``Recurrent((MyCell(64), MyCell(32)), bidirectional=True)``; the options are Stack's.
+
+    backward_cells: those of the backward direction of each layer, where they are not ``cells`` again.
+    """
 
     cells: _cells.Cell | tuple[_cells.Cell, ...]
+    backward_cells: _cells.Cell | tuple[_cells.Cell, ...] | None = None
 
     def cell_stack(self) -> tuple[_cells.Cell, ...]:
+        if self.backward_cells is not None and not self.bidirectional:
+            raise ValueError("backward_cells are those of a backward direction, so they want bidirectional=True")
         return self.cells if isinstance(self.cells, tuple) else (self.cells,)
+
+    def backward_stack(self) -> tuple[_cells.Cell, ...]:
+        forward, back = self.cell_stack(), self.cells if self.backward_cells is None else self.backward_cells
+        stack = back if isinstance(back, tuple) else (back,)
+        if len(stack) != len(forward):
+            raise ValueError(f"{len(forward)} cells want as many backward_cells, not {len(stack)}")
+        return stack
 
 
 @dataclass(frozen=True, repr=False)
