@@ -48,6 +48,10 @@ _STEPS, _TOKENS, _SAMPLE = (None, 3), (None,), (3,)
 RECURRENT = {
     "Recurrent": (Recurrent(_STACK, bidirectional=True, dropout=0.3, recurrent_dropout=0.4), _STEPS),
     "Recurrent-last": (Recurrent(_STACK, return_sequences=False, dropout=0.3, segment=3), _STEPS),
+    "Recurrent-backward": (
+        Recurrent(cells.LSTM(4), cells.RNN(3, "relu"), bidirectional=True, return_sequences=False, recurrent_dropout=0.3),
+        _STEPS,
+    ),
     "RNN": (RNN((4, 3), activation="relu", reverse=True), _STEPS),
     "Projected": (Recurrent((cells.ProjectedLSTM(4, 2), cells.ProjectedLSTM(3, 4)), bidirectional=True), _STEPS),
     "LSTM": (LSTM(4, 3, learn_state=True, dropout=0.2, recurrent_dropout=0.2), _STEPS),
@@ -55,6 +59,7 @@ RECURRENT = {
     "GRU": (GRU(4, 2, bidirectional=True, merge="mul", return_sequences=False), _STEPS),
     "GRU-before": (GRU(4, reset_after=False, bidirectional=True, merge="mean"), _STEPS),
     "Direction": (Direction(cells.PeepholeLSTM(4), segment=3, learn_state=True), _STEPS),
+    "Direction-last": (Direction(cells.LSTM(4), reverse=True, return_sequences=False), _STEPS),
     "Bidirectional": (Bidirectional(_LSTM, _GRU, "sum"), _STEPS),
 }
 LAYERS = RECURRENT | {
@@ -66,6 +71,8 @@ LAYERS = RECURRENT | {
     "Embedding-zero": (Embedding(3, 4, mask_zero=True), _TOKENS),
     "Flip": (Flip(), _STEPS),
     "LayerNorm": (LayerNorm(), _STEPS),
+    "LayerNorm-plain": (LayerNorm(gain=False, bias=False), _STEPS),
+    "LayerNorm-unbiased": (LayerNorm(bias=False), _STEPS),
     "Masking": (Masking(), _STEPS),
     "Pooling-last": (Pooling("last"), _STEPS),
     "Pooling-mean": (Pooling("mean"), _STEPS),

@@ -39,6 +39,8 @@ class Bidirectional(Layer):
             raise ValueError(f"merge={self.merge!r} wants two outputs of one width, not {sizes[0]} and {sizes[1]}")
         if self.forward_layer.reverse or not self.backward_layer.reverse:
             raise ValueError("of Bidirectional's layers the first has reverse=False and the second reverse=True")
+        if self.forward_layer.shortens or self.backward_layer.shortens:
+            raise ValueError("Bidirectional's layers have return_sequences=True, its outputs are merged step by step")
 
     @property
     def rank(self) -> int | None:

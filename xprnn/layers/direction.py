@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from .. import initializers
+from .. import initializers, tree
 from ..arrays import namespace
 from ..cells import Cell
 from ..ops.masks import clean
@@ -15,13 +15,14 @@ from .base import Context, Layer
 
 @dataclass(frozen=True)
 class Direction(Layer):
-    """Run ``cell`` over x (B, T, D) -> y (B, T, H) and the last state, a tuple of (B, n).
+    """Run ``cell`` over x (B, T, D) -> y (B, T, H), or the last output (B, H), and the last state, a tuple of (B, n).
 
     reverse:           walk from each sequence's last real step to its first.
     segment:           checkpointing: keep the states between pieces of this many steps, compute the rest twice.
     recurrent_dropout: the rate at which units of h are dropped on their way into the recurrent weights, with one mask
                        a sequence and call (Gal and Ghahramani, 2016).
     learn_state:       the initial state is a parameter, "state0", "state1", ... (n,), where none is given.
+    return_sequences:  the whole sequence, or the last output alone, at each sequence's end.
     """
 
     cell: Cell
@@ -29,6 +30,7 @@ class Direction(Layer):
     segment: int | None = None
     recurrent_dropout: float = 0.0
     learn_state: bool = False
+    return_sequences: bool = True
 
     def __post_init__(self) -> None:
         if not isinstance(self.cell, Cell):
@@ -53,6 +55,10 @@ class Direction(Layer):
         return self.cell.state_sizes
 
     @property
+    def shortens(self) -> bool:
+        return not self.return_sequences
+
+    @property
     def streams(self) -> bool:
         return not self.reverse
 
@@ -64,7 +70,8 @@ class Direction(Layer):
         taken = p.keys() & {"keep", *begin}
         if taken:
             raise ValueError(f"{self.cell} has parameters of the names {sorted(taken)}, which are the library's own")
-        return p | begin, (shape[0], self.cell.state_sizes[0])
+        width = self.cell.state_sizes[0]
+        return p | begin, (shape[0], width) if self.return_sequences else (width,)
 
     def forward(self, p: Params, x: Array, state: State, ctx: Context) -> tuple[Array, State, Any]:
         xp = namespace(x)
@@ -78,10 +85,15 @@ class Direction(Layer):
         ys, end, tape = scan(
             self.cell, cell_p, x, s, mask=mask, reverse=self.reverse, segment=self.segment, tape=ctx.tape
         )
-        return _swap(xp, ys), end, (cell_p, tape, state is None)
+        any_step = None if ctx.mask is None or self.return_sequences else xp.any(ctx.mask, axis=1)
+        y = _swap(xp, ys) if self.return_sequences else self.final(end, any_step)
+        return y, end, (cell_p, tape, state is None, end, any_step)
 
     def backward(self, p: Params, tape: Any, dy: Array | None, dstate: State) -> tuple[Array, State, Params]:
-        cell_p, kept, began = tape
+        cell_p, kept, began, end, any_step = tape
+        if dy is not None and not self.return_sequences:
+            last = self.final_vjp(end, any_step, dy)
+            dy, dstate = None, last if dstate is None else tree.map(lambda a, b: a + b, last, dstate)
         dys = None if dy is None else _swap(namespace(dy), dy)
         dx, ds, dp = scan_vjp(self.cell, cell_p, kept, dys, dstate)
         xp = namespace(dx)

@@ -17,11 +17,13 @@ HUGE = 1e15  # squares of float32 overflow at 1.8e19, so larger rows are divided
 class LayerNorm(Layer):
     """y = g ⊙ n + b with n = (x - μ) / √(σ² + ε), where μ and σ² are mean and variance over the last axis.
 
-    x (B, D) or (B, T, D). Parameters: the gain g (D,), ones, and the bias b (D,), zeros.
+    x (B, D) or (B, T, D). Parameters: g (D,), ones, unless ``gain`` is False; b (D,), zeros, unless ``bias`` is.
     Raises ValueError if ε is not above 0 or x does not fit. Source: Ba, Kiros and Hinton (2016).
     """
 
     epsilon: float = 1e-5
+    gain: bool = True
+    bias: bool = True
 
     def __post_init__(self) -> None:
         if not self.epsilon > 0:
@@ -29,10 +31,12 @@ class LayerNorm(Layer):
 
     def init(self, rng: Generator, shape: Shape) -> tuple[Params, Shape]:
         width = shapes.features(self, shape)
-        return {"g": initializers.constant(1.0)(rng, (width,)), "b": initializers.zeros(rng, (width,))}, shape
+        g = {"g": initializers.constant(1.0)(rng, (width,))} if self.gain else {}
+        b = {"b": initializers.zeros(rng, (width,))} if self.bias else {}
+        return g | b, shape
 
     def forward(self, p: Params, x: Array, state: State, ctx: Context) -> tuple[Array, State, Any]:
-        shapes.check_width(self, x, p["g"].shape[0])
+        shapes.check_width(self, x, next((a.shape[0] for a in p.values()), x.shape[-1]))
         xp = namespace(x)
         x = clean(xp, x, ctx.mask)
         centred = x - xp.mean(x, axis=-1, keepdims=True)
@@ -41,13 +45,15 @@ class LayerNorm(Layer):
         centred = centred / unit
         rate = 1.0 / xp.sqrt(xp.mean(centred * centred, axis=-1, keepdims=True) + self.epsilon / unit / unit)
         n = centred * rate
-        return p["g"] * n + p["b"], (), (n, rate / unit, ctx.mask)
+        y = p["g"] * n if self.gain else n
+        return y + p["b"] if self.bias else y, (), (n, rate / unit, ctx.mask)
 
     def backward(self, p: Params, tape: Any, dy: Array, dstate: State) -> tuple[Array, State, Params]:
         xp = namespace(dy)
         n, rate, mask = tape
         dy = clean(xp, dy, mask)
-        dn = p["g"] * dy
+        dn = p["g"] * dy if self.gain else dy
         dx = rate * (dn - xp.mean(dn, axis=-1, keepdims=True) - n * xp.mean(dn * n, axis=-1, keepdims=True))
-        grads = {"g": xp.sum(shapes.fold(xp, dy * n), axis=0), "b": xp.sum(shapes.fold(xp, dy), axis=0)}
-        return dx, (), grads
+        g = {"g": xp.sum(shapes.fold(xp, dy * n), axis=0)} if self.gain else {}
+        b = {"b": xp.sum(shapes.fold(xp, dy), axis=0)} if self.bias else {}
+        return dx, (), g | b

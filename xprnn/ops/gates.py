@@ -1,5 +1,8 @@
 """What cells share: cutting a row into gates, dropping recurrent units, and one bias or two."""
 
+import functools
+import operator
+
 from .. import initializers
 from ..types import Array, Generator, Namespace, Params
 
@@ -30,12 +33,13 @@ def init_biases(rng: Generator, width: int, bias: bool, double: bool) -> Params:
 
 
 def add_biases(p: Params, u: Array) -> Array:
-    """u (N, G) and the biases that p has."""
-    for name in BIASES:
-        u = u + p[name] if name in p else u
-    return u
+    """u (N, G) and the biases that p has, first added to each other: u is large."""
+    biases = [p[name] for name in BIASES if name in p]
+    return u + functools.reduce(operator.add, biases) if biases else u
 
 
 def add_biases_vjp(xp: Namespace, p: Params, du: Array) -> Params:
     """The gradients of the biases that p has: each that of the sum, as an array of its own."""
-    return {name: xp.sum(du, axis=0) for name in BIASES if name in p}
+    names = [name for name in BIASES if name in p]
+    db = xp.sum(du, axis=0) if names else None
+    return {name: xp.asarray(db, copy=True) if n else db for n, name in enumerate(names)}
