@@ -49,7 +49,7 @@ RECURRENT = {
     "Recurrent": (Recurrent(_STACK, bidirectional=True, dropout=0.3, recurrent_dropout=0.4), _STEPS),
     "Recurrent-last": (Recurrent(_STACK, return_sequences=False, dropout=0.3, segment=3), _STEPS),
     "Recurrent-backward": (
-        Recurrent(cells.LSTM(4), cells.RNN(3, "relu"), bidirectional=True, return_sequences=False, recurrent_dropout=0.3),
+        Recurrent(cells.LSTM(4), cells.RNN(3), bidirectional=True, return_sequences=False, recurrent_dropout=0.3),
         _STEPS,
     ),
     "RNN": (RNN((4, 3), activation="relu", reverse=True), _STEPS),

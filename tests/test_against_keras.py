@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import xprnn as xr
-from xprnn.layers.recurrent import GRU
+from xprnn import cells
 from xprnn.models import Sequential
 
 os.environ.setdefault("KERAS_BACKEND", "torch")
@@ -21,6 +21,7 @@ with warnings.catch_warnings():
 pytestmark = pytest.mark.filterwarnings("ignore")
 B, T, D, V = 4, 5, 3, 7
 STEPS, TOKENS = (T, D), (None,)
+GATED = (cells.GRU, cells.GRUResetBefore, cells.GeneralGRU)
 
 # Name -> one sample's shape, and the layers, of the namespace L.
 MODELS = {
@@ -32,6 +33,11 @@ MODELS = {
     "lstm bare": (STEPS, lambda L: [L.LSTM(4, use_bias=False)]),
     "lstm backwards": (STEPS, lambda L: [L.LSTM(4, go_backwards=True, return_sequences=True), L.LSTM(3)]),
     "lstm with dropout": (STEPS, lambda L: [L.LSTM(4, dropout=0.3, recurrent_dropout=0.2, unroll=False)]),
+    "lstm bent": (STEPS, lambda L: [L.LSTM(4, "relu", "hard_sigmoid", return_sequences=True), L.LSTM(3, None, "tanh")]),
+    "gru bent": (STEPS, lambda L: [L.GRU(4, "softsign", "leaky_relu", return_sequences=True),
+                                   L.GRU(3, "celu", "hard_sigmoid", reset_after=False)]),
+    "two directions": (STEPS, lambda L: [L.Bidirectional(L.SimpleRNN(3), backward_layer=L.SimpleRNN(
+        4, "elu", go_backwards=True))]),
     "gru": (STEPS, lambda L: [L.GRU(4, return_sequences=True)]),
     "gru before": (STEPS, lambda L: [L.GRU(4, reset_after=False, return_sequences=True), L.GRU(2, reset_after=False)]),
     "gru bare": (STEPS, lambda L: [L.GRU(4, use_bias=False)]),
@@ -43,6 +49,7 @@ MODELS = {
     "bidirectional sequence": (STEPS, lambda L: [L.Bidirectional(L.LSTM(4, return_sequences=True)), L.GRU(2)]),
     "dense": ((D,), lambda L: [L.Dense(4, "softplus"), L.Dense(2, use_bias=False), L.Activation("softmax")]),
     "norm": (STEPS, lambda L: [L.SimpleRNN(4, return_sequences=True), L.LayerNormalization(), L.Dropout(0.5)]),
+    "norm alone": ((D,), lambda L: [L.LayerNormalization(center=False, scale=False)]),
     "norm with epsilon": ((D,), lambda L: [L.LayerNormalization(epsilon=0.1)]),
     "time distributed": (STEPS, lambda L: [L.TimeDistributed(L.Dense(2, activation="sigmoid"))]),
     "embedding": (TOKENS, lambda L: [L.Embedding(V, 4), L.SpatialDropout1D(0.5), L.GRU(3)]),
@@ -56,8 +63,8 @@ MODELS = {
 } | {
     name: ((D,), lambda L, name=name: [L.Activation(name)])
     for name in (
-        "linear", "elu", "exponential", "hard_sigmoid", "hard_tanh", "relu", "selu", "sigmoid", "silu", "softmax",
-        "softplus", "softsign", "swish", "tanh",
+        "linear", "celu", "elu", "exponential", "hard_sigmoid", "hard_tanh", "leaky_relu", "relu", "selu", "sigmoid",
+        "silu", "softmax", "softplus", "softsign", "swish", "tanh",
     )
 }  # fmt: skip
 
@@ -76,14 +83,14 @@ def dtype(request, monkeypatch):
 
 def cell_params(layer, kernel, recurrent, bias=None):
     """The parameters of one direction of ``layer`` from Keras's."""
-    if not isinstance(layer, GRU):
+    if not isinstance(layer.cell_stack()[0], GATED):
         return {"Wx": kernel, "Wh": recurrent} | ({} if bias is None else {"b": bias})
     kernel, recurrent = (np.concatenate([np.split(w, 3, -1)[n] for n in (1, 0, 2)], -1) for w in (kernel, recurrent))
     p = {"Wx": kernel, "Wh": recurrent}
     if bias is None:
         return p
     bias = np.concatenate([np.split(bias, 3, -1)[n] for n in (1, 0, 2)], -1)
-    return p | ({"bx": bias[0], "bh": bias[1]} if layer.reset_after else {"b": bias})
+    return p | ({"bx": bias[0], "bh": bias[1]} if bias.ndim == 2 else {"b": bias})
 
 
 def params(layer, weights):

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import xprnn as xr
+from xprnn import cells
 from xprnn import layers as L
 from xprnn.layers.base import Context
 from xprnn.layers.catalog import LAYERS
@@ -15,11 +16,36 @@ MADE = {
     "lstm": (L.LSTM(4, recurrent_dropout=0.2), xr.LSTM(4, recurrent_dropout=0.2, return_sequences=False)),
     "lstm of numpy": (L.LSTM(np.int64(4), kernel_initializer="glorot_uniform"), xr.LSTM(4, return_sequences=False)),
     "gru": (L.GRU(4, return_sequences=True, reset_after=False), xr.GRU(4, reset_after=False)),
+    "lstm bent": (
+        L.LSTM(4, "relu", "hard_sigmoid", go_backwards=True),
+        L.Recurrent(cells.GeneralLSTM(4, ("hard_sigmoid", "relu", "relu")), reverse=True, return_sequences=False),
+    ),
+    "gru bent": (
+        L.GRU(4, None, "leaky_relu(0.3)", False, reset_after=False, recurrent_dropout=0.1, return_sequences=True),
+        L.Recurrent(
+            cells.GeneralGRU(4, ("leaky_relu(0.3)", "identity"), reset_after=False, bias=False), recurrent_dropout=0.1
+        ),
+    ),
+    "two directions": (
+        L.Bidirectional(
+            L.GRU(4, return_sequences=True, name="a"),
+            "mul",
+            backward_layer=L.LSTM(4, use_bias=False, go_backwards=True, return_sequences=True),
+        ),
+        L.Shaped((L.Recurrent((cells.GRU(4),), (cells.LSTM(4, False),), bidirectional=True, merge="mul"),), name="a"),
+    ),
+    "two directions alike": (
+        L.Bidirectional(L.GRU(4, dropout=0.1), backward_layer=L.GRU(4, dropout=0.1, go_backwards=True)),
+        L.Bidirectional(L.GRU(4, dropout=0.1)),
+    ),
     "both": (L.Bidirectional(L.GRU(4), "ave"), xr.GRU(4, bidirectional=True, merge="mean", return_sequences=False)),
     "dense": (L.Dense(4, "swish"), xr.Dense(4, "silu")),
+    "dense leaky": (L.Dense(4, "leaky_relu"), xr.Dense(4, "leaky_relu(0.2)")),
     "each": (L.TimeDistributed(L.Dense(4)), xr.TimeDistributed(xr.Dense(4))),
     "embedding": (L.Embedding(9, 4, mask_zero=True), xr.Embedding(9, 4, mask_zero=True)),
     "norm": (L.LayerNormalization(), xr.LayerNorm(1e-3)),
+    "norm alone": (L.LayerNormalization(center=False, scale=False), xr.LayerNorm(1e-3, gain=False, bias=False)),
+    "norm scaled": (L.LayerNormalization(center=False), xr.LayerNorm(1e-3, bias=False)),
     "max": (L.GlobalMaxPooling1D(), xr.Pooling("max")),
     "spatial": (L.SpatialDropout1D(0.3), xr.SequenceDropout(0.3)),
     "input": (L.Input([3, 1]), L.Shaped((), (3, 1))),
@@ -44,9 +70,12 @@ def test_the_layer_made(name):
     assert found == wanted
 
 
+BACK = L.LSTM(3, go_backwards=True, return_sequences=True)
 REFUSED = {
-    "activation=": lambda: L.LSTM(4, activation="relu"),
-    "recurrent_activation=": lambda: L.GRU(4, recurrent_activation="hard_sigmoid"),
+    r"LSTM\(activation='gelu'": lambda: L.LSTM(4, activation="gelu"),
+    r"GRU\(recurrent_activation='mish'": lambda: L.GRU(4, recurrent_activation="mish"),
+    "no activation 'softmax'": lambda: L.GRU(4, "softmax"),
+    r"no activation 'elu_like\(3\)'": lambda: L.Dense(4, "elu_like(3)"),
     "activation='gelu'": lambda: L.Dense(4, activation="gelu"),
     "activation=<built-in": lambda: L.SimpleRNN(4, activation=max),
     "kernel_initializer='he_normal'": lambda: L.Dense(4, kernel_initializer="he_normal"),
@@ -58,14 +87,19 @@ REFUSED = {
     "units=0": lambda: L.LSTM(0),
     "units=4.0": lambda: L.SimpleRNN(4.0),
     "rate": lambda: L.LSTM(4, dropout=1.0),
-    "center=False": lambda: L.LayerNormalization(center=False),
+    "axis=1": lambda: L.LayerNormalization(axis=1),
+    "same return_sequences": lambda: L.Bidirectional(L.GRU(4), backward_layer=BACK),
+    "same recurrent_dropout": lambda: L.Bidirectional(L.GRU(4, recurrent_dropout=0.1, return_sequences=True),
+                                                      backward_layer=BACK),
+    "same dropout": lambda: L.Bidirectional(L.GRU(4, dropout=0.1, return_sequences=True), backward_layer=BACK),
+    "backward_layer with go_backwards=False": lambda: L.Bidirectional(L.GRU(4), backward_layer=L.GRU(4)),
     "merge_mode=None": lambda: L.Bidirectional(L.LSTM(4), merge_mode=None),
     "go_backwards=True": lambda: L.Bidirectional(L.LSTM(4, go_backwards=True)),
     "input_shape=3": lambda: L.LSTM(4, input_shape=3),
     "input_shape=.*0": lambda: L.LSTM(4, input_shape=(0, 1)),
     "TimeDistributed takes one": lambda: L.TimeDistributed(L.Dense(4, input_shape=(3,))),
     "trainable=False": lambda: L.Dense(4, trainable=False),
-}
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("words", REFUSED)

@@ -1,18 +1,20 @@
 """What the Keras-shaped layers share: their arguments, the values that these can have, and what is made of them."""
 
 import numbers
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+from ..ops import activations
 from ..types import Shape
 from . import catalog
 from .base import Layer
 from .recurrent import Stack
 
 ACTIVATIONS = {
-    "linear": "identity", "elu": "elu", "exponential": "exp", "hard_sigmoid": "hard_sigmoid", "hard_tanh": "hard_tanh",
-    "relu": "relu", "selu": "selu", "sigmoid": "sigmoid", "silu": "silu", "softmax": "softmax", "softplus": "softplus",
-    "softsign": "softsign", "swish": "silu", "tanh": "tanh",
+    "linear": "identity", "celu": "elu", "elu": "elu", "exponential": "exp", "hard_sigmoid": "hard_sigmoid",
+    "hard_tanh": "hard_tanh", "leaky_relu": "leaky_relu(0.2)", "relu": "relu", "selu": "selu", "sigmoid": "sigmoid",
+    "silu": "silu", "softmax": "softmax", "softplus": "softplus", "softsign": "softsign", "swish": "silu",
+    "tanh": "tanh",
 }  # fmt: skip
 
 # Arguments with one value that can be had.
@@ -25,7 +27,7 @@ RECURRENT: dict[str, Any] = WEIGHTS | {
     "recurrent_initializer": "orthogonal", "recurrent_regularizer": None, "recurrent_constraint": None,
     "return_state": False, "stateful": False, "unroll": False, "seed": None, "zero_output_for_mask": True,
 }  # fmt: skip
-GATED: dict[str, Any] = RECURRENT | {"activation": "tanh", "recurrent_activation": "sigmoid", "use_cudnn": "auto"}
+GATED: dict[str, Any] = RECURRENT | {"use_cudnn": "auto"}
 REASONS = {
     "embeddings_initializer": "the table starts from N(0, 1)",
     "return_state": "xprnn.Model.forward returns the states",
@@ -55,18 +57,27 @@ def only(layer: str, given: dict[str, Any], kept: dict[str, Any]) -> None:
             raise ValueError(f"{layer}({name}={value!r}) is not supported, only {kept[name]!r}{reason}")
 
 
-def own_activation(layer: str, name: str | None) -> str:
-    """This library's name of Keras's activation."""
-    if name is not None and not (isinstance(name, str) and name in ACTIVATIONS):
-        raise ValueError(f"{layer}(activation={name!r}) is not supported; there are {', '.join(ACTIVATIONS)}")
-    return "identity" if name is None else ACTIVATIONS[name]
+def own_activation(layer: str, name: str | None, argument: str = "activation") -> str:
+    """This library's name of Keras's activation, or of its own with numbers, "leaky_relu(0.3)"."""
+    if name is None:
+        return "identity"
+    if isinstance(name, str) and name in ACTIVATIONS:
+        return ACTIVATIONS[name]
+    if isinstance(name, str) and name.endswith(")"):
+        return activations.get(name).name
+    known = ", ".join(ACTIVATIONS)
+    raise ValueError(f"{layer}({argument}={name!r}) is not supported; there are {known}, and any of ops with numbers")
 
 
-def run(layer: Stack, dropout: float, shape: Shape | None, name: str | None) -> Layer | Shaped:
-    """A recurrent layer with the dropout of its input, and its output in Keras's order."""
+def run(
+    layer: Stack, dropout: float, recurrent_dropout: float, return_sequences: bool, go_backwards: bool,
+    shape: Shape | None, name: str | None,
+) -> Layer | Shaped:  # fmt: skip
+    """A recurrent layer with Keras's options: the dropout of its input before it, its output in Keras's order."""
     before = (catalog.SequenceDropout(dropout),) if dropout else ()
-    after = (catalog.Flip(),) if layer.reverse and layer.return_sequences else ()
-    return shaped((*before, layer, *after), shape, name)
+    after = (catalog.Flip(),) if go_backwards and return_sequences else ()
+    done = replace(layer, recurrent_dropout=recurrent_dropout, return_sequences=return_sequences, reverse=go_backwards)
+    return shaped((*before, done, *after), shape, name)
 
 
 def shaped(layers: tuple[Layer, ...], shape: Shape | None, name: str | None) -> Layer | Shaped:

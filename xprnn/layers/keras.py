@@ -10,9 +10,10 @@ has not, or that is wrong, TypeError for what is no argument. What is the same i
 Initial weights have Keras's distributions, drawn gate by gate; but an Embedding's table starts from N(0, 1).
 """
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any
 
+from .. import cells
 from ..types import Shape
 from . import catalog
 from .arguments import (
@@ -32,6 +33,9 @@ from .arguments import (
 from .base import Layer
 from .recurrent import Stack
 
+USUAL = ("sigmoid", "tanh")  # the activations of the gates and of the candidate that the plain cells have
+MERGES = {"concat": "concat", "sum": "sum", "ave": "mean", "mul": "mul"}  # Keras's names of what ours are called
+
 
 def Input(shape: Shape, *, name: str | None = None, **fixed: Any) -> Shaped:
     """The shape of one sample, as a model's first element: Input(shape=(3, 1))."""
@@ -47,72 +51,98 @@ def SimpleRNN(
 ) -> Layer | Shaped:  # fmt: skip
     """Elman's network: ``cells.RNN``; the arguments are those of ``LSTM`` below, ``activation`` any that ops offers."""
     only("SimpleRNN", fixed, RECURRENT)
-    layer = catalog.RNN(
-        as_units("SimpleRNN", units), activation=own_activation("SimpleRNN", activation), bias=use_bias,
-        recurrent_dropout=recurrent_dropout, return_sequences=return_sequences, reverse=go_backwards,
-    )  # fmt: skip
-    return run(layer, dropout, steps_shape(input_shape, input_dim, input_length), name)
+    layer = catalog.RNN(as_units("SimpleRNN", units), activation=own_activation("SimpleRNN", activation), bias=use_bias)
+    shape = steps_shape(input_shape, input_dim, input_length)
+    return run(layer, dropout, recurrent_dropout, return_sequences, go_backwards, shape, name)
 
 
 def LSTM(
-    units: int, activation: str = "tanh", recurrent_activation: str = "sigmoid", use_bias: bool = True, *,
+    units: int, activation: str | None = "tanh", recurrent_activation: str | None = "sigmoid", use_bias: bool = True, *,
     dropout: float = 0.0, recurrent_dropout: float = 0.0, return_sequences: bool = False, go_backwards: bool = False,
     input_shape: Shape | None = None, input_dim: int | None = None, input_length: int | None = None,
     name: str | None = None, **fixed: Any,
 ) -> Layer | Shaped:  # fmt: skip
-    """Long short-term memory: ``cells.LSTM``.
+    """Long short-term memory: ``cells.LSTM``, or with other activations than its own ``cells.GeneralLSTM``.
 
+    activation:   of the candidate and of the state on its way out; recurrent_activation: of the gates.
     dropout, recurrent_dropout: rates of dropping inputs, and h on its way into the recurrent weights, with one mask a
                   sequence and batch.
     return_sequences: the output (B, T, units) of every step, not the last alone, (B, units). In padding it is 0.
     go_backwards: run from the end of each sequence, and give the outputs in the order in which they come.
     input_dim, input_length: the two parts of input_shape.
     """
-    given = {"activation": activation, "recurrent_activation": recurrent_activation, **fixed}
-    only("LSTM", given, GATED | {"unit_forget_bias": True})
-    layer = catalog.LSTM(
-        as_units("LSTM", units), bias=use_bias, recurrent_dropout=recurrent_dropout,
-        return_sequences=return_sequences, reverse=go_backwards,
-    )  # fmt: skip
-    return run(layer, dropout, steps_shape(input_shape, input_dim, input_length), name)
+    only("LSTM", fixed, GATED | {"unit_forget_bias": True})
+    hidden, (gate, bend) = as_units("LSTM", units), _bends("LSTM", recurrent_activation, activation)
+    layer: Stack = catalog.LSTM(hidden, bias=use_bias)
+    if (gate, bend) != USUAL:
+        layer = catalog.Recurrent(cells.GeneralLSTM(hidden, (gate, bend, bend), bias=use_bias))
+    shape = steps_shape(input_shape, input_dim, input_length)
+    return run(layer, dropout, recurrent_dropout, return_sequences, go_backwards, shape, name)
 
 
 def GRU(
-    units: int, activation: str = "tanh", recurrent_activation: str = "sigmoid", use_bias: bool = True, *,
+    units: int, activation: str | None = "tanh", recurrent_activation: str | None = "sigmoid", use_bias: bool = True, *,
     dropout: float = 0.0, recurrent_dropout: float = 0.0, return_sequences: bool = False, go_backwards: bool = False,
     reset_after: bool = True, input_shape: Shape | None = None, input_dim: int | None = None,
     input_length: int | None = None, name: str | None = None, **fixed: Any,
 ) -> Layer | Shaped:  # fmt: skip
-    """Gated recurrent unit: ``cells.GRU``, or without ``reset_after`` ``cells.GRUResetBefore``; the rest as in LSTM."""
-    given = {"activation": activation, "recurrent_activation": recurrent_activation, **fixed}
-    only("GRU", given, GATED)
-    layer = catalog.GRU(
-        as_units("GRU", units), reset_after=reset_after, bias=use_bias, recurrent_dropout=recurrent_dropout,
-        return_sequences=return_sequences, reverse=go_backwards,
-    )  # fmt: skip
-    return run(layer, dropout, steps_shape(input_shape, input_dim, input_length), name)
+    """Gated recurrent unit: ``cells.GRU``, without ``reset_after`` ``cells.GRUResetBefore``; the rest as in LSTM.
+
+    With other activations than its own it is ``cells.GeneralGRU``.
+    """
+    only("GRU", fixed, GATED)
+    hidden, bends = as_units("GRU", units), _bends("GRU", recurrent_activation, activation)
+    layer: Stack = catalog.GRU(hidden, reset_after=reset_after, bias=use_bias)
+    if bends != USUAL:
+        layer = catalog.Recurrent(cells.GeneralGRU(hidden, bends, reset_after, use_bias))
+    shape = steps_shape(input_shape, input_dim, input_length)
+    return run(layer, dropout, recurrent_dropout, return_sequences, go_backwards, shape, name)
+
+
+def _bends(layer: str, gates: str | None, candidate: str | None) -> tuple[str, str]:
+    """This library's names of the activations of the gates and of the candidate."""
+    return own_activation(layer, gates, "recurrent_activation"), own_activation(layer, candidate)
 
 
 def Bidirectional(
-    layer: Layer | Shaped, merge_mode: str = "concat", *, input_shape: Shape | None = None, name: str | None = None,
-    **fixed: Any,
+    layer: Layer | Shaped, merge_mode: str = "concat", *, backward_layer: Layer | Shaped | None = None,
+    input_shape: Shape | None = None, name: str | None = None, **fixed: Any,
 ) -> Layer | Shaped:  # fmt: skip
     """A SimpleRNN, LSTM or GRU in both directions, merged by "concat", "sum", "ave" or "mul".
 
-    Of a ``dropout`` of inputs both directions see the same mask.
+    backward_layer: what runs backwards, if it is not ``layer`` too: of any kind and width, with go_backwards=True and
+    otherwise the same options. Of a ``dropout`` of inputs both directions see the same mask.
     """
-    only("Bidirectional", fixed, ANY | {"backward_layer": None, "weights": None})
-    inner = layer if isinstance(layer, Shaped) else Shaped((layer,))
-    if not inner.layers or not isinstance(inner.layers[-1], Stack) or inner.layers[-1].bidirectional:
-        raise TypeError(f"Bidirectional takes a SimpleRNN, LSTM or GRU that runs forwards, not {layer!r}")
-    merges = {"concat": "concat", "sum": "sum", "ave": "mean", "mul": "mul"}
-    if merge_mode not in merges:
-        raise ValueError(f"Bidirectional(merge_mode={merge_mode!r}): it is one of {', '.join(merges)}")
-    if inner.layers[-1].reverse:
-        raise ValueError("Bidirectional(a layer with go_backwards=True) is not supported, only False")
-    both = replace(inner.layers[-1], bidirectional=True, merge=merges[merge_mode])
-    shape = inner.input_shape if input_shape is None else as_shape(input_shape)
-    return shaped((*inner.layers[:-1], both), shape, name or inner.name)
+    only("Bidirectional", fixed, ANY | {"weights": None})
+    before, front = _direction(layer, False)
+    if merge_mode not in MERGES:
+        raise ValueError(f"Bidirectional(merge_mode={merge_mode!r}): it is one of {', '.join(MERGES)}")
+    both = replace(front, bidirectional=True, merge=MERGES[merge_mode])
+    if backward_layer is not None:
+        before_back, back = _direction(backward_layer, True)
+        options = {field.name: getattr(both, field.name) for field in fields(Stack)}
+        alike = replace(back, reverse=False, bidirectional=True, merge=both.merge)
+        differs = [name for name in options if getattr(alike, name) != options[name]]
+        if differs or before != before_back:
+            raise ValueError(f"Bidirectional wants two layers of the same {differs[0] if differs else 'dropout'}")
+        if back.cell_stack() != front.cell_stack():
+            both = catalog.Recurrent(front.cell_stack(), back.cell_stack(), **options)
+    given = layer if isinstance(layer, Shaped) else Shaped(())
+    shape = given.input_shape if input_shape is None else as_shape(input_shape)
+    return shaped((*before, both), shape, name or given.name)
+
+
+def _direction(given: Layer | Shaped, backwards: bool) -> tuple[tuple[Layer, ...], Stack]:
+    """The dropout before a recurrent layer, and the layer."""
+    parts = given.layers if isinstance(given, Shaped) else (given,)
+    stack = next((part for part in parts if isinstance(part, Stack)), None)
+    if stack is None or stack.bidirectional:
+        way = "backwards" if backwards else "forwards"
+        raise TypeError(f"Bidirectional takes a SimpleRNN, LSTM or GRU that runs {way}, not {given!r}")
+    if stack.reverse is not backwards:
+        what = "a backward_layer" if backwards else "a layer"
+        raise ValueError(f"Bidirectional({what} with go_backwards={stack.reverse}) is not supported, only {backwards}")
+    return parts[: parts.index(stack)], stack
 
 
 def Dense(
@@ -183,14 +213,15 @@ def Masking(
 
 
 def LayerNormalization(
-    *, epsilon: float = 1e-3, input_shape: Shape | None = None, name: str | None = None, **fixed: Any
+    *, epsilon: float = 1e-3, center: bool = True, scale: bool = True, input_shape: Shape | None = None,
+    name: str | None = None, **fixed: Any,
 ) -> Layer | Shaped:  # fmt: skip
-    """Mean 0 and variance 1 over the last axis, then a gain and a bias."""
-    kept = {"axis": -1, "center": True, "scale": True, "rms_scaling": False, "beta_initializer": "zeros",
-            "gamma_initializer": "ones", "beta_regularizer": None, "gamma_regularizer": None, "beta_constraint": None,
+    """Mean 0 and variance 1 over the last axis, then a gain, if ``scale``, and a bias, if ``center``."""
+    kept = {"axis": -1, "rms_scaling": False, "beta_initializer": "zeros", "gamma_initializer": "ones",
+            "beta_regularizer": None, "gamma_regularizer": None, "beta_constraint": None,
             "gamma_constraint": None}  # fmt: skip
     only("LayerNormalization", fixed, ANY | kept)
-    return shaped((catalog.LayerNorm(epsilon),), input_shape, name)
+    return shaped((catalog.LayerNorm(epsilon, scale, center),), input_shape, name)
 
 
 def GlobalAveragePooling1D(
