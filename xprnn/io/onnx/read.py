@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from ..store import FileError
 from . import schemas, tensors
 from .graph import Graph, Node, Value
+from .package import package
 
 OLDEST_OPSET = 7
 LARGEST_FILE = 2**31 - 1  # protobuf's own limit
@@ -41,7 +42,7 @@ def read(path: str | os.PathLike) -> Graph:
     file is damaged, contradicts itself, or holds what is not read: other domains, functions, subgraphs, sequences,
     sparse tensors, strings as numbers, opsets before 7. float16 stays, bfloat16 becomes float32.
     """
-    onnx = _package()
+    onnx = package()
     name = os.fspath(path)
     if not Path(path).exists():
         raise FileNotFoundError(f"there is no file {name}")
@@ -50,14 +51,6 @@ def read(path: str | os.PathLike) -> Graph:
     except (ValueError, OSError, MemoryError) as error:
         reason = str(error) or type(error).__name__
         raise FileError(f"{name} cannot be read as an ONNX model: {reason}") from error
-
-
-def _package() -> Any:
-    try:
-        import onnx
-    except ImportError as error:
-        raise ImportError("ONNX files are read with the package onnx: pip install 'xprnn[onnx]'") from error
-    return onnx
 
 
 def _parsed(onnx: Any, path: str | os.PathLike) -> Any:
