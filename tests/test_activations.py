@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from xprnn.arrays import namespace
-from xprnn.ops.activations import ACTIVATIONS, Activation, get, sigmoid
+from xprnn.ops.activations import ACTIVATIONS, Activation, get, parse, sigmoid
 
 NUMBERED = [
     "affine(1.5, -0.25)", "clip(2) affine(-2, 0.5)", "clip(1.5) sigmoid", "clip(2.25) tanh", "elu(0.7)",
@@ -50,6 +50,11 @@ TORCH = {
 
 def slope(activation, xp, x):
     return activation.slope(xp, activation.saved(x, activation.function(xp, x)))
+
+
+def test_parts_of_a_name():
+    assert parse("tanh") == (None, "tanh", ())
+    assert parse("clip(1.5) scaled_tanh(1.7159, -2e-1)") == (1.5, "scaled_tanh", (1.7159, -0.2))
 
 
 @pytest.mark.parametrize("name", FORMULAS)

@@ -2,14 +2,23 @@
 
 import functools
 import re
+from typing import NamedTuple
 
 from .families import FAMILIES, clipped
 from .plain import ACTIVATIONS, Activation, sigmoid
 
-__all__ = ["ACTIVATIONS", "FAMILIES", "Activation", "get", "sigmoid"]
+__all__ = ["ACTIVATIONS", "FAMILIES", "Activation", "Name", "get", "parse", "sigmoid"]
 
 _NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?"
 _SPECIFICATION = re.compile(rf"(?:clip\(({_NUMBER})\) )?(\w+)(?:\(({_NUMBER}(?:, *{_NUMBER})*)\))?", re.ASCII)
+
+
+class Name(NamedTuple):
+    """An activation's name in its parts: "clip(3) leaky_relu(0.2)" has a bound of 3.0, the stem, the number 0.2."""
+
+    bound: float | None
+    stem: str
+    numbers: tuple[float, ...]
 
 
 def get(name: str | Activation) -> Activation:
@@ -25,24 +34,28 @@ def get(name: str | Activation) -> Activation:
     return _parsed(str(name))
 
 
-@functools.lru_cache(maxsize=256)  # a cell asks at every step
-def _parsed(name: str) -> Activation:
+def parse(name: str) -> Name:
+    """The parts of the name of an activation that there is; ValueError for any other name."""
     found = _SPECIFICATION.fullmatch(name)
     if found is None:
         raise _unknown(name)
     bound, stem, given = found.groups()
     numbers = () if given is None else tuple(float(number) for number in given.split(","))
     if numbers and stem in FAMILIES:
-        make, count = FAMILIES[stem]
+        _, count = FAMILIES[stem]
         if len(numbers) != count:
             plural = "" if count == 1 else "s"
             raise ValueError(f"the activation {stem} has {count} number{plural}, not {len(numbers)}: {name!r}")
-        one = make(name, *numbers)
-    elif not numbers and stem in ACTIVATIONS:
-        one = ACTIVATIONS[stem]
-    else:
+    elif numbers or stem not in ACTIVATIONS:
         raise _unknown(name)
-    return one if bound is None else clipped(name, one, float(bound))
+    return Name(None if bound is None else float(bound), stem, numbers)
+
+
+@functools.lru_cache(maxsize=256)  # a cell asks at every step
+def _parsed(name: str) -> Activation:
+    bound, stem, numbers = parse(name)
+    one = FAMILIES[stem][0](name, *numbers) if numbers else ACTIVATIONS[stem]
+    return one if bound is None else clipped(name, one, bound)
 
 
 def _unknown(name: str) -> ValueError:
