@@ -1,11 +1,13 @@
 """The door of a model: is this input one it can take? Everything is looked at here once, and nothing further in."""
 
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from . import tree
 from .arrays import namespace
 from .backend import Backend, BackendError
+from .initializers import Outline
 from .layers.base import Layer
 from .lengths import lengths_to_mask
 from .training import Data, Given, check_data
@@ -89,6 +91,25 @@ def enter_data(
     data = Data(entry.x, y, entry.mask)
     check_data(Given(layer, output, backend.dtype, has_time(layer, shape)), data, measures, chunk)
     return data
+
+
+def check_params(layer: Layer, shape: Shape, params: Params) -> Shape:
+    """The shape that ``layer`` makes of samples of ``shape``; ValueError unless ``params`` have its names and shapes.
+
+    Nothing is drawn, and no memory is taken, whatever sizes the layer asks for.
+    """
+    met = {name: tuple(a.shape) for name, a in tree.flatten(params).items()}
+    most = max(map(math.prod, met.values()), default=0)
+    outline, output = layer.init(Outline(4 * most + 2**20), shape)  # type: ignore[arg-type]
+    wanted = {name: tuple(a.shape) for name, a in tree.flatten(outline).items()}
+    wrong = [
+        f"{name}: {met.get(name, 'missing')}, wanted {wanted.get(name, 'no such parameter')}"
+        for name in {**wanted, **met}
+        if met.get(name) != wanted.get(name)
+    ]
+    if wrong:
+        raise ValueError(f"the parameters do not fit the layers: {'; '.join(wrong)}")
+    return output
 
 
 def leave(single: bool, values: Any) -> Any:

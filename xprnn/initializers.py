@@ -4,12 +4,34 @@ An initializer f(rng, shape, gates=1) makes ``gates`` blocks of the given shape,
 sets them side by side on the last axis: (rows, cols) gives (rows, gates * cols). Rows are inputs, columns outputs.
 """
 
+from __future__ import annotations  # they name numpy.random, which is imported when something is drawn
+
 import math
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
 Initializer = Callable[..., np.ndarray]
+
+
+class Outline:
+    """What ``init`` is given in place of a generator, to learn the shapes of parameters: nothing is drawn.
+
+    Initializers make ``hollow`` arrays with it, and raise ValueError for one of more than ``most`` numbers. Whoever
+    draws by other means gets what NumPy's Generator gives.
+    """
+
+    def __init__(self, most: float = math.inf) -> None:
+        self.most = most
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(np.random.default_rng(0), name)
+
+
+def hollow(shape: tuple[int, ...], dtype: Any = np.float64) -> np.ndarray:
+    """An array of any size that takes no memory: all its elements are one."""
+    return np.lib.stride_tricks.as_strided(np.zeros((), dtype), shape, (0,) * len(shape))
 
 
 def zeros(rng: np.random.Generator, shape: tuple[int, ...], gates: int = 1) -> np.ndarray:
@@ -86,7 +108,12 @@ def _orthogonal(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
 
 
 def _blocks(draw: Callable[[np.random.Generator, tuple[int, ...]], np.ndarray]) -> Initializer:
-    def initialize(rng: np.random.Generator, shape: tuple[int, ...], gates: int = 1) -> np.ndarray:
+    def initialize(rng: np.random.Generator | Outline, shape: tuple[int, ...], gates: int = 1) -> np.ndarray:
+        if isinstance(rng, Outline):
+            whole = (*shape[:-1], gates * shape[-1])
+            if math.prod(whole) > rng.most:
+                raise ValueError(f"a parameter of shape {whole} is wanted, and there is none nearly as large")
+            return hollow(whole)
         return np.concatenate([draw(rng, shape) for _ in range(gates)], axis=-1)
 
     return initialize

@@ -32,6 +32,7 @@ class Model:
     seed:        all randomness comes from it: the same parameters and dropout on every backend.
     input_shape: one sample's, (None, D) for any number of steps of D features; None leaves it to the first call
                  (a model of token ids knows it).
+    params:      parameters to begin with, arrays of any library; None draws them from the seed.
     Inputs must be arrays of the model's backend and dtype (``model.backend.asarray(x)``): nothing moves by itself.
     """
 
@@ -42,6 +43,7 @@ class Model:
         dtype: str | None = None,
         seed: int = 0,
         input_shape: Shape | None = None,
+        params: Params | None = None,
     ) -> None:
         if not isinstance(layer, Layer):
             raise TypeError(f"a model is made of a layer, such as Sequential(LSTM(64), Dense(10)), not of {layer!r}")
@@ -52,12 +54,20 @@ class Model:
         self.output_shape: Shape | None = None
         self.params: Params | None = None
         self.run: Run | None = None
+        if params is not None and input_shape is None and layer.rank != 1:
+            raise ValueError("parameters come with the shape of a sample: give input_shape= too")
         if input_shape is not None or layer.rank == 1:
-            self.build((None,) if input_shape is None else tuple(input_shape))
+            self.build((None,) if input_shape is None else tuple(input_shape), params)
 
-    def build(self, input_shape: Shape) -> None:
-        """Make the parameters for samples of ``input_shape``; they depend on the seed alone. ValueError if unfit."""
-        params, output = self.layer.init(Key(self.seed).fold("init").generator(), input_shape)
+    def build(self, input_shape: Shape, params: Params | None = None) -> None:
+        """Make the parameters for samples of ``input_shape``, from the seed alone, or take ``params``.
+
+        Raises ValueError if the layer does not take such samples, or the names or shapes of ``params`` do not fit.
+        """
+        if params is None:
+            params, output = self.layer.init(Key(self.seed).fold("init").generator(), input_shape)
+        else:
+            output = door.check_params(self.layer, input_shape, params)
         self.params, self.run = to_device(params, self.backend), None
         self.input_shape, self.output_shape = input_shape, output
 
@@ -220,9 +230,7 @@ class Model:
     def to(self, backend: str | Backend, dtype: str | None = None) -> "Model":
         """A copy of this model on another backend, in this one's dtype unless given; training goes on there too."""
         target = choose_backend(backend, dtype or _own(backend, self.backend.dtype))
-        other = Model(self.layer, target, seed=self.seed)
-        other.input_shape, other.output_shape = self.input_shape, self.output_shape
-        other.params = None if self.params is None else to_device(self.params, target)
+        other = Model(self.layer, target, None, self.seed, self.input_shape, self.params)
         other.run = None if self.run is None else self.run.moved(target)
         return other
 
@@ -247,10 +255,8 @@ class Model:
         """
         saved = files.load(path, custom)
         about = saved.about
-        model = cls(saved.layer, choose_backend(backend, dtype or _own(backend, about.dtype)), seed=about.seed)
-        model.build(about.input_shape)
-        files.check_params(path, saved.params, model.built()[1])
-        model.params = to_device(saved.params, model.backend)
+        target = choose_backend(backend, dtype or _own(backend, about.dtype))
+        model = cls(saved.layer, target, None, about.seed, about.input_shape, saved.params)
         model.run = None if saved.run is None else Run(**saved.run).moved(model.backend)
         return model
 

@@ -8,8 +8,9 @@ import numpy as np
 
 from .. import tree
 from ..backend import to_numpy
+from ..door import check_params
 from ..layers.base import Layer
-from ..types import Array, Params, Shape
+from ..types import Params, Shape
 from . import spec
 from .store import FileError, pack, read, unpack, write
 
@@ -59,6 +60,7 @@ def load(path: str | os.PathLike, custom: Iterable[type] = ()) -> Saved:
         if run is not None and run["params"] is None:
             run["params"] = params
         about = About(**header["about"])._replace(input_shape=tuple(header["about"]["input_shape"]))
+        check_params(layer, about.input_shape, params)
     except (KeyError, ValueError, TypeError, AttributeError) as error:
         raise FileError(f"{os.fspath(path)} contradicts itself: {error}") from error
     return Saved(layer, params, run, about)
@@ -67,15 +69,3 @@ def load(path: str | os.PathLike, custom: Iterable[type] = ()) -> Saved:
 def read_extra(path: str | os.PathLike) -> dict[str, Any]:
     """What was given to ``Model.save`` as ``extra``."""
     return read(path)[1]["extra"]
-
-
-def check_params(path: str | os.PathLike, met: Params, wanted: dict[str, Array]) -> None:
-    """Raise FileError unless ``met`` has the names and shapes of ``wanted``."""
-    shapes, right = ({name: tuple(a.shape) for name, a in tree.flatten(p).items()} for p in (met, wanted))
-    wrong = [
-        f"{name}: {shapes.get(name, 'missing')}, wanted {right.get(name, 'no such parameter')}"
-        for name in {**right, **shapes}
-        if shapes.get(name) != right.get(name)
-    ]
-    if wrong:
-        raise FileError(f"the parameters of {os.fspath(path)} do not fit its layers: {'; '.join(wrong)}")

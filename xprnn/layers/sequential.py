@@ -41,7 +41,8 @@ class Sequential(Layer):
 
     @property
     def rank(self) -> int | None:
-        return next((layer.rank for layer in self.layers if layer.rank is not None), None)
+        ranks = (layer.rank for layer in self.layers)  # asked once each: layers nest
+        return next((rank for rank in ranks if rank is not None), None)
 
     @property
     def takes_ids(self) -> bool:
