@@ -5,8 +5,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from tqdm import tqdm
-
 from .history import EarlyStopping, History
 from .losses import Loss
 from .losses import get as get_loss
@@ -82,6 +80,8 @@ def follow(
     verbose: bool,
 ) -> History:
     """Go through ``reports``; after each epoch add the loss and what ``measure`` gives to the history returned."""
+    from tqdm import tqdm
+
     history, best, looked = History(), model.params, 0.0
     with tqdm(disable=not verbose, unit="update", file=sys.stderr) as bar:
         for report in reports:

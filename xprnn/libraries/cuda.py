@@ -2,12 +2,13 @@
 
 import contextlib
 import ctypes
-import importlib.metadata
 import sys
 
 
 def cupy_wheels() -> list[str]:
     """The installed packages that provide ``cupy``: cupy-cuda12x, cupy-cuda13x, ..."""
+    import importlib.metadata  # as much to import as a tenth of the whole library
+
     installed = []
     for name in ("cupy", "cupy-cuda11x", "cupy-cuda12x", "cupy-cuda13x"):
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
