@@ -1,5 +1,7 @@
 """Named random streams: the same seed and names give the same numbers on every machine and every array library."""
 
+from __future__ import annotations  # they name numpy.random, which is imported when something is drawn
+
 import hashlib
 import math
 import numbers

@@ -12,9 +12,12 @@
 ``T B D H G V``  time, batch, features in, hidden, drive width (gates × H), vocabulary
 """
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from numpy.random import Generator
+if TYPE_CHECKING:
+    from numpy.random import Generator
+else:  # NumPy imports it when something is drawn, which running a trained model does not do
+    Generator = Any
 
 Array = Any
 Namespace = Any
