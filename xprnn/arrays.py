@@ -8,8 +8,12 @@ from .types import Array, Namespace
 
 
 def namespace(*arrays: Array) -> Namespace:
-    """The array-API namespace that all ``arrays`` belong to; ``None`` and Python scalars are passed over."""
-    return array_api_compat.array_namespace(*arrays)
+    """The array-API namespace that all ``arrays`` belong to; ``None`` and Python scalars are passed over.
+
+    NumPy's is NumPy itself: it speaks the standard, and the wrapper imports all there is in NumPy (80 ms, 17 MB).
+    """
+    host = all(a is None or isinstance(a, (int, float)) or array_api_compat.is_numpy_array(a) for a in arrays)
+    return array_api_compat.array_namespace(*arrays, use_compat=False if host else None)
 
 
 def device(x: Array) -> Any:

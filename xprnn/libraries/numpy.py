@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from ..types import Array
+from ..types import Array, Namespace
 from .base import Library
 
 
@@ -31,3 +31,6 @@ class NumPy(Library):
 
     def get(self, x: Array) -> np.ndarray:
         return x
+
+    def xp(self) -> Namespace:
+        return np
