@@ -32,7 +32,7 @@ class Key:
             raise ValueError(f"a seed is an integer from 0 to 2**64 - 1, not {seed}")
         object.__setattr__(self, "seed", seed)
 
-    def fold(self, name: str | int) -> "Key":
+    def fold(self, name: str | int) -> Key:
         """The key that stands under ``name``: different names, "1" and 1 too, lead to independent streams.
 
         Raises TypeError if the name is neither a string nor an integer.
