@@ -70,7 +70,10 @@ def test_a_state_dict_in_parts_says_what_it_left():
 @pytest.mark.parametrize(
     ("name", "args", "options", "error", "words"),
     [
-        ("LSTM", (3, 4, 1, True, False, 0.0, False, 2), {}, NotImplementedError, "proj_size=2 is not supported"),
+        ("LSTM", (3, 4), {"proj_size": -1}, ValueError, "below hidden_size=4, not -1"),
+        ("LSTM", (3, 4), {"proj_size": 4}, ValueError, "proj_size is 0, .* or below hidden_size=4, not 4"),
+        ("LSTM", (3, 4), {"proj_size": 2.0}, TypeError, "proj_size is an integer, 0 for no projection, not 2.0"),
+        ("LSTM", (3, 4, 1, True, False, 0.0, False, True), {}, TypeError, "not True"),
         ("GRU", (3, 4), {"device": "cuda"}, TypeError, "device='cuda'.*backend='cupy:0' or backend='torch:cuda:0'"),
         ("GRUCell", (3, 4), {"device": "cpu"}, TypeError, "device='cpu'"),
         ("RNN", (3, 4, 1, True), {}, ValueError, "nonlinearity is 'tanh' or 'relu', not True"),

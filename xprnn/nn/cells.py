@@ -75,7 +75,8 @@ class CellModule(Module):
 
     def _state(self, given: Any, x: Array, names: tuple[str, ...]) -> State:
         """A state as its caller has it -> a tuple of (B, H)."""
-        found = door.leaves(self.backend, given, names[: self._states], (*x.shape[:-1], self.hidden_size))
+        shapes = [(*x.shape[:-1], self.hidden_size)] * self._states
+        found = door.leaves(self.backend, given, names[: self._states], shapes)
         return found if x.ndim == 2 else tuple(a[None, :] for a in found)
 
     def _leave(self, state: State, x: Array) -> Any:
@@ -97,7 +98,7 @@ class RNNCell(CellModule):
     ) -> None:  # fmt: skip
         door.check_nonlinearity(nonlinearity)
         self.nonlinearity = nonlinearity
-        cell = cells.RNN(door.size("hidden_size", hidden_size), nonlinearity, bias)
+        cell = cells.RNN(door.size("hidden_size", hidden_size), nonlinearity, bias, bias)
         self._one(cell, input_size, bias, Place(device, dtype, backend, seed))
 
 
@@ -112,7 +113,7 @@ class LSTMCell(CellModule):
         self, input_size: int, hidden_size: int, bias: bool = True,
         device: None = None, dtype: str | None = None, *, backend: str | Backend = "numpy", seed: int = 0,
     ) -> None:  # fmt: skip
-        cell = cells.LSTM(door.size("hidden_size", hidden_size), bias)
+        cell = cells.LSTM(door.size("hidden_size", hidden_size), bias, bias)
         self._one(cell, input_size, bias, Place(device, dtype, backend, seed))
 
 

@@ -1,6 +1,7 @@
 """The door: arrays and options looked at once, and PyTorch's axes turned into the layers' and back."""
 
 import numbers
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,15 +20,15 @@ def check(backend: Backend, x: Any, what: str, shape: tuple[int, ...] | None = N
         raise ValueError(f"`{what}` has the shape {tuple(x.shape)}, expected {shape}")
 
 
-def leaves(backend: Backend, given: Any, names: tuple[str, ...], shape: tuple[int, ...]) -> tuple[Array, ...]:
-    """A state as its caller has it, an array or a pair, as a tuple of arrays of ``shape``; None in it means zeros."""
+def leaves(backend: Backend, given: Any, names: tuple[str, ...], shapes: Sequence[tuple]) -> tuple[Array, ...]:
+    """A state as its caller has it, an array or a pair, as a tuple of arrays of ``shapes``; None in it means zeros."""
     if len(names) == 1 and isinstance(given, tuple | list):
         raise TypeError(f"expected one array, {names[0]}, not a {type(given).__name__}")
     if len(names) > 1 and (not isinstance(given, tuple | list) or len(given) != len(names)):
         met = f"{len(given)} of them" if isinstance(given, tuple | list) else f"a {type(given).__name__}"
         raise TypeError(f"expected a tuple of {len(names)} arrays, ({', '.join(names)}), not {met}")
     found = []
-    for name, a in zip(names, (given,) if len(names) == 1 else given, strict=True):
+    for name, shape, a in zip(names, shapes, (given,) if len(names) == 1 else given, strict=True):
         if a is None:
             a = backend.asarray(backend.xp.zeros(shape))
         check(backend, a, name, shape)
@@ -47,6 +48,16 @@ def size(what: str, value: Any) -> int:
     if value < 1:
         raise ValueError(f"{what} is an integer above 0, not {value}")
     return int(value)
+
+
+def projection(value: Any, hidden_size: int) -> int:
+    """``value`` as an int; raise unless it is 0 or a number of units below ``hidden_size``."""
+    if isinstance(value, bool) or not isinstance(value, numbers.Integral):
+        raise TypeError(f"proj_size is an integer, 0 for no projection, not {value!r}")
+    units = int(value)
+    if not 0 <= units < hidden_size:
+        raise ValueError(f"proj_size is 0, for no projection, or below hidden_size={hidden_size}, not {units}")
+    return units
 
 
 def check_flag(what: str, value: Any) -> None:

@@ -8,7 +8,8 @@ from typing import Any, NamedTuple, Self
 from ..backend import Backend
 from ..backend import backend as choose_backend
 from ..initializers import uniform
-from ..io import torch as names
+from ..io.torch import Loaded, names
+from ..io.torch.state import fit
 from ..layers.direction import Direction
 from ..layers.recurrent import Stack
 from ..random import Key
@@ -23,13 +24,6 @@ class Place(NamedTuple):
     dtype: str | None
     backend: str | Backend
     seed: int
-
-
-class Loaded(NamedTuple):
-    """What ``load_state_dict(..., strict=False)`` passed over."""
-
-    missing_keys: list[str]
-    unexpected_keys: list[str]
 
 
 class Module(ABC):
@@ -81,23 +75,12 @@ class Module(ABC):
         Without ``strict``, names that are missing or not known are passed over and returned. Raises ValueError, with
         the module as it was, if names or shapes do not fit.
         """
-        missing = [name for name in self._shapes if name not in state_dict]
-        unexpected = [name for name in state_dict if name not in self._shapes]
-        host = {name: self.backend.to_numpy(state_dict[name]) for name in self._shapes if name in state_dict}
-        problems = [f"missing: {', '.join(missing)}"] if strict and missing else []
-        problems += [f"unexpected: {', '.join(map(str, unexpected))}"] if strict and unexpected else []
-        problems += [
-            f"{name} has the shape {a.shape}, not {self._shapes[name]}"
-            for name, a in host.items()
-            if a.shape != self._shapes[name]
-        ]
-        if problems:
-            raise ValueError(f"this state_dict is not one of {self!r}: {'; '.join(problems)}")
+        host, loaded = fit(state_dict, self._shapes, repr(self), strict)
         with self.backend.active():
-            fresh = {name: door.own(self.backend.asarray(a)) for name, a in host.items()}
+            fresh = {name: door.own(self.backend.asarray(a, self.backend.dtype)) for name, a in host.items()}
         for name, weight in fresh.items():
             setattr(self, name, weight)
-        return Loaded(missing, unexpected)
+        return loaded
 
     def train(self, mode: bool = True) -> Self:
         """Enter training mode, in which dropout is active; with False, leave it."""
@@ -117,4 +100,4 @@ class Module(ABC):
 
     def _gradients(self, grads: Params) -> dict[str, Array]:
         """The gradients of the weights from those of the layer's parameters."""
-        return names.gradients_to_torch(self._layer, grads)
+        return names.to_torch(self._layer, grads)

@@ -35,6 +35,7 @@ class Recurrent(Module):
 
     key: Key
     calls: int
+    proj_size: int = 0
 
     def __call__(self, x: Array, hx: Any = None, *, lengths: Any = None, key: Key | None = None) -> tuple[Array, Any]:
         """The same as ``forward``."""
@@ -86,7 +87,8 @@ class Recurrent(Module):
 
     def __repr__(self) -> str:
         usual = {"num_layers": 1, "bias": True, "batch_first": False, "dropout": 0, "bidirectional": False}
-        options = [f"{name}={getattr(self, name)}" for name, value in usual.items() if getattr(self, name) != value]
+        given = {name: getattr(self, name) for name in ("proj_size", *usual)}
+        options = [f"{name}={value}" for name, value in given.items() if value != usual.get(name, 0)]
         return f"{type(self).__name__}({', '.join([str(self.input_size), str(self.hidden_size), *options])})"
 
     def _stack(
@@ -102,7 +104,7 @@ class Recurrent(Module):
         layer = Stacked((cell,) * num_layers, bidirectional=bidirectional, dropout=dropout)
         if dropout and num_layers == 1:
             warnings.warn(f"dropout={dropout} is for between layers, and num_layers is 1", UserWarning, stacklevel=3)
-        self._states = len(cell.state_sizes)
+        self._widths = cell.state_sizes
         self.key, self.calls = Key(place.seed).fold("dropout"), 0
         self._begin(layer, features, cell.hidden, place)
 
@@ -138,8 +140,8 @@ class Recurrent(Module):
     def _split(self, state: Any, axes: door.Axes, batch: int, names: tuple[str, ...]) -> State:
         """PyTorch's state (directions · layers, B, H), layer by layer and forward first -> the layer's state."""
         count = self.num_layers * (1 + self.bidirectional)
-        shape = (count, batch, self.hidden_size) if axes.batched else (count, self.hidden_size)
-        found = door.leaves(self.backend, state, names[: self._states], shape)
+        shapes = [(count, batch, n) if axes.batched else (count, n) for n in self._widths]
+        found = door.leaves(self.backend, state, names[: len(shapes)], shapes)
         found = found if axes.batched else tuple(a[:, None, :] for a in found)
         each = [tuple(a[n, ...] for a in found) for n in range(count)]
         return tuple(zip(each[::2], each[1::2], strict=True)) if self.bidirectional else tuple(each)
@@ -168,15 +170,15 @@ class RNN(Recurrent):
         door.check_nonlinearity(nonlinearity)
         self.nonlinearity = nonlinearity
         place = Place(device, dtype, backend, seed)
-        cell = cells.RNN(door.size("hidden_size", hidden_size), nonlinearity, bias)
+        cell = cells.RNN(door.size("hidden_size", hidden_size), nonlinearity, bias, bias)
         self._stack(cell, input_size, num_layers, bias, batch_first, dropout, bidirectional, place)
 
 
 class LSTM(Recurrent):
     """LSTMs, stacked, gates in the order i f g o; see ``cells.LSTM``. Its states are pairs (h, c).
 
-    The arguments are torch.nn.LSTM's, in its order; those after ``bidirectional`` as RNN has them. Projections are not
-    supported: NotImplementedError unless proj_size is 0.
+    The arguments are torch.nn.LSTM's, in its order; those after ``proj_size`` as RNN has them. proj_size is 0, or the
+    number P < H of units that h is projected to: h has the width P then and c still H; see ``cells.ProjectedLSTM``.
     Source: Hochreiter and Schmidhuber (1997); Gers, Schmidhuber and Cummins, Learning to forget (2000).
     """
 
@@ -185,11 +187,10 @@ class LSTM(Recurrent):
         dropout: float = 0.0, bidirectional: bool = False, proj_size: int = 0,
         device: None = None, dtype: str | None = None, *, backend: str | Backend = "numpy", seed: int = 0,
     ) -> None:  # fmt: skip
-        if proj_size != 0:
-            raise NotImplementedError(f"proj_size={proj_size} is not supported, only 0: an LSTM without a projection")
-        self.proj_size = proj_size
+        hidden = door.size("hidden_size", hidden_size)
+        self.proj_size = door.projection(proj_size, hidden)
         place = Place(device, dtype, backend, seed)
-        cell = cells.LSTM(door.size("hidden_size", hidden_size), bias)
+        cell = cells.ProjectedLSTM(hidden, self.proj_size, bias, bias) if proj_size else cells.LSTM(hidden, bias, bias)
         self._stack(cell, input_size, num_layers, bias, batch_first, dropout, bidirectional, place)
 
 
