@@ -1,0 +1,65 @@
+"""Arrays of an HDF5 file that nobody has to trust: plain numbers that stand in the file itself, and nothing else."""
+
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+MOST = 16  # arrays in one group; no layer has more than four
+
+
+@contextmanager
+def opened(data: bytes) -> Iterator[Any]:
+    """The root of a file of these bytes. Raises ImportError without h5py, ValueError if it is none or damaged."""
+    try:
+        import h5py
+    except ImportError as error:
+        raise ImportError("the weights in .keras files want the package h5py: pip install 'xprnn[keras]'") from error
+    try:
+        with h5py.File(io.BytesIO(data), "r") as root:
+            yield root
+    except (OSError, RuntimeError, KeyError, AttributeError, TypeError, OverflowError) as error:
+        raise ValueError(f"its weights are damaged or no HDF5 file ({error})") from error
+
+
+def arrays(root: Any, path: tuple[str, ...], size: int) -> list[np.ndarray]:
+    """The arrays "0", "1", ... of the group at ``path`` in a file of ``size`` bytes; none where there is no such group.
+
+    Raises ValueError for links that lead elsewhere, for data that is kept outside the file, put together from other
+    data, compressed, not float32 or float64, or larger than what the file has of it.
+    """
+    group = root
+    for name in path:
+        if name not in group:
+            return []
+        group = _inside(group, name, "Group")
+    if len(group) > MOST:
+        raise ValueError(f"its weights hold {len(group)} arrays in {'/'.join(path)}, of which {MOST} are the most")
+    return [_array(group, "/".join(path), str(n), size) for n in range(len(group))]
+
+
+def _inside(group: Any, name: str, kind: str) -> Any:
+    """The group or dataset called ``name``, which must stand in the file itself."""
+    if name not in group:
+        raise ValueError(f"its weights have no {group.name}/{name}")
+    link = type(group.get(name, getlink=True)).__name__
+    met = getattr(group.get(name, getclass=True), "__name__", "nothing")
+    if link != "HardLink" or met != kind:
+        raise ValueError(f"its weights have {group.name}/{name} as a {link} to a {met}, wanted is a {kind}")
+    return group[name]
+
+
+def _array(group: Any, path: str, name: str, size: int) -> np.ndarray:
+    dataset, where = _inside(group, name, "Dataset"), f"{path}/{name}"
+    if dataset.external or dataset.is_virtual:
+        raise ValueError(f"its weights {where} are kept outside the file")
+    if dataset.dtype.kind != "f" or dataset.dtype.itemsize not in (4, 8):
+        raise ValueError(f"its weights {where} are of {dataset.dtype}, wanted is float32 or float64")
+    if dataset.chunks is not None or dataset.shape is None:
+        raise ValueError(f"its weights {where} are compressed, in pieces or empty, which Keras does not write")
+    claimed, stored = dataset.size * dataset.dtype.itemsize, dataset.id.get_storage_size()
+    if claimed != stored or claimed > size:
+        raise ValueError(f"its weights {where} claim to be {claimed} bytes; there are {stored} in a file of {size}")
+    return dataset[()].astype(dataset.dtype.newbyteorder("="))
