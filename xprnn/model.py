@@ -235,13 +235,19 @@ class Model:
         return other
 
     def save(self, path: str | PathLike, *, run: bool = False, extra: dict[str, Any] | None = None) -> None:
-        """Write a .safetensors file of parameters and description, atomically; with ``run``, all that resuming needs.
+        """Write a .safetensors or .npz file of layer and parameters, atomically; with ``run``, all that resuming needs.
 
         extra: anything of JSON's that is to be kept beside the model; ``files.read_extra`` gives it back.
         """
         shape, params = self.built()
         about = files.About(self.backend.dtype, self.seed, shape)
         files.save(path, self.layer, params, self.run._asdict() if run and self.run else None, about, extra or {})
+
+    def save_onnx(self, path: str | PathLike, *, lengths: bool = False, states: bool = False) -> None:
+        """Write an ONNX file: ``io.onnx.write.save``, which says what is in it. Wants the package onnx."""
+        from .io.onnx import write
+
+        write.save(path, self.layer, *self.built(), self.backend.dtype, lengths=lengths, states=states)
 
     @classmethod
     def load(

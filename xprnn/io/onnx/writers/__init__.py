@@ -1,0 +1,1 @@
+"""How each layer is written as ONNX's operators."""
