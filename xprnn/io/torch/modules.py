@@ -5,13 +5,14 @@ from typing import Any
 
 from ...backend import Backend
 from ...backend import backend as choose_backend
+from ...initializers import Outline
 from ...layers.base import Layer
 from ...layers.direction import Direction
 from ...layers.recurrent import Stack
 from ...layers.sequential import Sequential
 from ...model import Model
 from .known import CONTAINERS, KNOWN, REASONS
-from .state import load_state_dict, state_dict, tensors_of
+from .state import params_of, tensors_of, weights_of
 
 
 def from_module(
@@ -31,7 +32,7 @@ def from_module(
     equal value. ``padding_idx`` says nothing here: that row gets its gradient. Softplus does not jump at its threshold.
     Raises TypeError for children that are not known, ValueError for options that are not, with their names.
     """
-    if "torch.nn.modules.module.Module" not in [f"{kind.__module__}.{kind.__name__}" for kind in type(module).mro()]:
+    if "torch.nn.modules.module.Module" not in [f"{kind.__module__}.{kind.__name__}" for kind in type(module).__mro__]:
         raise TypeError(f"from_module takes a torch.nn.Module, not a {type(module).__name__}")
     layer = _layer(module, "") if _kind(module) else _chain(module, "")
     if not return_sequences:
@@ -41,18 +42,18 @@ def from_module(
         layer = short
     if dtype is None and not isinstance(backend, Backend):
         dtype = "float64" if any("float64" in str(a.dtype) for a in module.parameters()) else "float32"
-    model = Model(layer, choose_backend(backend, dtype), input_shape=_shape(module))
-    if model.params is not None:
-        try:
-            load_state_dict(model, tensors_of(module, state_dict(model)))
-        except ValueError as error:
-            raise ValueError(f"the children of {_title(module)}, in order, do not fit its weights: {error}") from error
-    return model
+    on, shape = choose_backend(backend, dtype), _shape(module)
+    if shape is None:
+        return Model(layer, on)
+    outline, _ = layer.init(Outline(), shape)  # type: ignore[arg-type]
+    tensors = tensors_of(module, weights_of(layer, outline))
+    whose = f"the children of this {type(module).__name__}, in order"
+    return Model(layer, on, input_shape=shape, params=params_of(layer, outline, tensors, whose)[0])
 
 
 def _kind(module: Any) -> str:
     """The class of torch.nn whose forward ``module`` runs; "" for one of its own."""
-    owner = next((kind for kind in type(module).mro() if "forward" in vars(kind)), type(module))
+    owner = next((kind for kind in type(module).__mro__ if "forward" in vars(kind)), type(module))
     own = "forward" in vars(module) or not owner.__module__.startswith("torch.nn.modules.")
     return "" if own else owner.__name__
 
@@ -62,7 +63,7 @@ def _layer(module: Any, name: str) -> Layer:
     kind = _kind(module)
     if kind in CONTAINERS:
         return _chain(module, name)
-    where = f"{name!r}, a {_title(module)}," if name else f"a {_title(module)}"
+    where = _where(module, name)
     if kind not in KNOWN:
         reason = REASONS.get(kind, "there is no layer for it" if kind else "its forward is its own, and is not read")
         raise TypeError(f"{where} cannot be converted: {reason}; known are Sequential, {', '.join(KNOWN)}")
@@ -79,12 +80,12 @@ def _chain(module: Any, name: str) -> Layer:
     """The children of ``module`` one after the other; the same module is the same layer."""
     tensors = [*module.named_parameters(recurse=False), *module.named_buffers(recurse=False)]
     if tensors:
-        own = ", ".join(f"{name}.{one}" if name else one for one, _ in tensors)
-        raise TypeError(f"{own}: a {_title(module)} has tensors of its own, and how it uses them is not read")
+        own = ", ".join(one for one, _ in tensors)
+        raise TypeError(f"{_where(module, name)} has tensors of its own, {own}, and how it uses them is not read")
     found = module.named_modules(remove_duplicate=False)
     children = {child: one for child, one in found if child and "." not in child}
     if not children and _kind(module) not in CONTAINERS:
-        raise TypeError(f"a {_title(module)} has no children, and its forward is its own, and is not read")
+        raise TypeError(f"{_where(module, name)} has no children, and its forward is its own, and is not read")
     known: dict[int, tuple[str, Layer]] = {}
     for child, one in children.items():
         if id(one) not in known:
@@ -117,5 +118,7 @@ def _shape(module: Any) -> tuple[int | None, ...] | None:
     return None
 
 
-def _title(module: Any) -> str:
-    return type(module).__name__
+def _where(module: Any, name: str) -> str:
+    """What errors call a module."""
+    kind = type(module).__name__
+    return f"{name!r} ({kind})" if name else f"the {kind}"

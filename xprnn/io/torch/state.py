@@ -7,7 +7,7 @@ import numpy as np
 
 from ... import tree
 from ...arrays import namespace
-from ...backend import Backend, to_numpy
+from ...backend import to_numpy
 from ...layers.base import Layer
 from ...layers.sequential import Sequential
 from ...layers.time_distributed import TimeDistributed
@@ -39,7 +39,7 @@ def state_dict(model: Model) -> dict[str, Array]:
     is zero. Raises TypeError or ValueError for layers that PyTorch has not.
     """
     with model.backend.active():
-        return {name: _own(a) for name, a in _weights(model).items()}
+        return {name: _own(a) for name, a in weights_of(model.layer, model.built()[1]).items()}
 
 
 def load_state_dict(model: Model, state: Mapping[str, Any], strict: bool = True) -> Loaded:
@@ -50,16 +50,10 @@ def load_state_dict(model: Model, state: Mapping[str, Any], strict: bool = True)
     Without ``strict``, names that are missing or not known are passed over and returned. Raises ValueError, with the
     model as it was, if names or shapes do not fit.
     """
+    params, loaded = params_of(model.layer, model.built()[1], state, f"this model, {model.layer}", strict)
     with model.backend.active():
-        current = to_numpy(_weights(model))
-        host, loaded = fit(state, {name: a.shape for name, a in current.items()}, f"this model, {model.layer}", strict)
-        weights = current | host
-        flat: dict[str, Array] = {}
-        for leaf in leaves(model.layer, model.built()[1]):
-            own = {name: weights[leaf.theirs + name] for name in names.to_torch(leaf.layer, leaf.p)}
-            p = tree.flatten(names.from_torch(leaf.layer, own))
-            flat |= {leaf.ours + name: _array(model.backend, a) for name, a in p.items()}
-        model.params, model.run = tree.fill(model.built()[1], flat), None
+        fresh = tree.map(lambda a: model.backend.asarray(a, model.backend.dtype), params)
+    model.params, model.run = fresh, None
     return loaded
 
 
@@ -126,10 +120,10 @@ def leaves(layer: Layer, p: Params, theirs: str = "", ours: str = "") -> Iterato
         yield Leaf(theirs, ours, layer, p)
 
 
-def _weights(model: Model) -> dict[str, Array]:
-    """PyTorch's weights of a model, in its layout, not copied."""
+def weights_of(layer: Layer, p: Params) -> dict[str, Array]:
+    """PyTorch's weights of a whole model from its parameters, in its layout, not copied."""
     found: dict[str, Array] = {}
-    for leaf in leaves(model.layer, model.built()[1]):
+    for leaf in leaves(layer, p):
         try:
             found |= {leaf.theirs + name: a for name, a in names.to_torch(leaf.layer, leaf.p).items()}
         except (TypeError, ValueError) as error:
@@ -137,16 +131,26 @@ def _weights(model: Model) -> dict[str, Array]:
     return found
 
 
+def params_of(
+    layer: Layer, p: Params, state: Mapping[str, Any], whose: str, strict: bool = True
+) -> tuple[Params, Loaded]:
+    """The parameters of a whole model, copies on the host, from PyTorch's weights; what is not in ``state`` is in p."""
+    current = to_numpy(weights_of(layer, p))
+    host, loaded = fit(state, {name: a.shape for name, a in current.items()}, whose, strict)
+    weights = current | host
+    flat: dict[str, np.ndarray] = {}
+    for leaf in leaves(layer, p):
+        own = {name: weights[leaf.theirs + name] for name in names.to_torch(leaf.layer, leaf.p)}
+        params = tree.flatten(names.from_torch(leaf.layer, own))
+        flat |= {leaf.ours + name: np.array(a, order="C") for name, a in params.items()}
+    return tree.fill(p, flat), loaded
+
+
 def _their_names(own: tuple[str, ...]) -> tuple[str, ...]:
     """PyTorch's names of a Sequential's places: one that stands in several has each place's name where those count."""
     places = tuple(map(str, range(len(own))))
     first = tuple(str(own.index(name)) for name in own)
     return places if own == first else own
-
-
-def _array(backend: Backend, a: np.ndarray) -> Array:
-    """A copy of ``a`` on ``backend`` in its dtype."""
-    return backend.asarray(np.array(a, order="C"), backend.dtype)
 
 
 def _own(a: Array) -> Array:
