@@ -29,7 +29,7 @@ def trained(request, tmp_path_factory):
             backend = opened(row.spec, dtype)
             model, a = tokens(backend), Arrays(backend)
             model.fit(a.ids, a.ids, loss="cross_entropy", optimizer=xr.Adam(0.01), epochs=2, verbose=False)
-            model.save(folder / row.library)
+            model.save(folder / f"{row.library}.safetensors")
             made[row.library] = backend, xr.to_numpy(model.predict(a.ids))
     return dtype, folder, made
 
@@ -41,7 +41,7 @@ def test_trained_on_one_and_loaded_on_any(trained):
     pairs = list(itertools.product(made, made))
     for source, target in pairs:
         backend, _ = made[target]
-        loaded = xr.load(folder / source, backend)
+        loaded = xr.load(folder / f"{source}.safetensors", backend)
         assert loaded.backend == backend and loaded.backend.dtype == dtype
         found = xr.to_numpy(loaded.predict(backend.asarray(ids)))
         np.testing.assert_allclose(found, made[source][1], rtol=tolerance, atol=tolerance, err_msg=f"{source} {target}")

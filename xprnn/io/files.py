@@ -1,4 +1,4 @@
-"""Model files: what a layer is and what it has learned, in one .safetensors file."""
+"""Model files: what a layer is and what it has learned, in one .safetensors or .npz file."""
 
 import os
 from collections.abc import Iterable
@@ -10,11 +10,14 @@ from .. import tree
 from ..backend import to_numpy
 from ..door import check_params
 from ..layers.base import Layer
+from ..random import Key
+from ..training import Run
 from ..types import Params, Shape
-from . import spec
-from .store import FileError, pack, read, unpack, write
+from . import formats, spec
+from .store import FileError, pack, told, unpack
 
 VERSION = 1
+DTYPES = ("float32", "float64")
 
 
 class About(NamedTuple):
@@ -45,27 +48,56 @@ def save(
         own = None if run["params"] is params else run["params"]
         host = tree.map(lambda a: a if isinstance(a, (int, float)) else to_numpy(a), run | {"params": own})
         header["run"] = pack(host, "run", arrays)
-    write(path, arrays, header)
+    formats.write(path, arrays, header)
 
 
-def load(path: str | os.PathLike, custom: Iterable[type] = ()) -> Saved:
-    """What ``save`` wrote; FileError where it cannot be."""
-    arrays, header = read(path)
+def load(path: str | os.PathLike, custom: Iterable[type] = (), empty: bool = False) -> Saved:
+    """What ``save`` wrote; FileError where it cannot be.
+
+    empty: leave the numbers in the file, for whoever only wants to look: its arrays are then ``hollow``.
+    """
+    arrays, header = formats.read(path, empty)
     if header.get("version") != VERSION:
         raise FileError(f"{os.fspath(path)} is of version {header.get('version')}; this xprnn reads version {VERSION}")
-    try:
-        layer = spec.from_json(header["layer"], custom)
+    with told(path, "contradicts itself"):
+        layer, about = spec.from_json(header["layer"], custom), _about(**header["about"])
         params = unpack(header["params"], arrays)
         run = unpack(header["run"], arrays) if "run" in header else None
-        if run is not None and run["params"] is None:
-            run["params"] = params
-        about = About(**header["about"])._replace(input_shape=tuple(header["about"]["input_shape"]))
-        check_params(layer, about.input_shape, params)
-    except (KeyError, ValueError, TypeError, AttributeError) as error:
-        raise FileError(f"{os.fspath(path)} contradicts itself: {error}") from error
+        _check(layer, about, params, run)
+        if arrays:
+            raise ValueError(f"nothing speaks of its arrays {', '.join(map(repr, arrays))}")
+    if run is not None and run["params"] is None:
+        run["params"] = params
     return Saved(layer, params, run, about)
 
 
 def read_extra(path: str | os.PathLike) -> dict[str, Any]:
     """What was given to ``Model.save`` as ``extra``."""
-    return read(path)[1]["extra"]
+    extra = formats.read(path, empty=True)[1].get("extra")
+    if not isinstance(extra, dict):
+        raise FileError(f"{os.fspath(path)} contradicts itself: its extra is no JSON object")
+    return extra
+
+
+def _about(dtype: Any, seed: Any, input_shape: Any) -> About:
+    shape = input_shape if isinstance(input_shape, list) else [input_shape]
+    if dtype not in DTYPES or not all(n is None or (type(n) is int and n > 0) for n in shape):
+        raise ValueError(f"there are no models of dtype {dtype!r} and samples of shape {input_shape!r}")
+    return About(dtype, Key(seed).seed, tuple(shape))
+
+
+def _check(layer: Layer, about: About, params: Any, run: Any) -> None:
+    """Raise unless the parameters are those of the layer, and the run is one of such a model."""
+    if not isinstance(layer, Layer):
+        raise ValueError(f"it is a model of {layer!r}, which is no layer")
+    own = [params]
+    if run is not None:
+        if run.keys() != set(Run._fields) or not isinstance(run["optimizer"], dict):
+            raise ValueError(f"a run consists of {', '.join(Run._fields)}")
+        if not all(type(n) is int and n >= 0 for n in (run["epoch"], run["update"], *run["sizes"])):
+            raise ValueError("a run counts from 0")
+        own += [] if run["params"] is None else [run["params"]]
+    for p in own:
+        check_params(layer, about.input_shape, p)
+        if any(a.dtype.kind != "f" for a in tree.leaves(p)):
+            raise ValueError("parameters are floating-point numbers")

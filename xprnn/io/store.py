@@ -1,31 +1,86 @@
-"""Files of named arrays: safetensors, written so that a file is always the old one or the new one, and whole."""
+"""What all files have in common: one error, strict JSON, a checksum, atomic writing, trees of arrays as JSON."""
 
 import contextlib
+import itertools
 import json
+import math
 import os
 import tempfile
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
-import safetensors
-import safetensors.numpy
+
+CHECKSUM = b"00000000"  # what stands in the checksum's place while it is computed
+PIECE = 2**20
+LARGEST_INTEGER = 2**64
 
 
 class FileError(ValueError):
-    """A file that cannot be read as a model."""
+    """A file that cannot be read as what it should be."""
 
 
-def write(path: str | os.PathLike, arrays: dict[str, np.ndarray], header: dict[str, Any]) -> None:
-    """Write ``arrays`` and ``header`` (JSON) to ``path``, as ``atomic`` does."""
-    # safetensors 0.8 writes the memory of arrays that are not contiguous as if they were.
-    contiguous = {name: np.ascontiguousarray(a).reshape(a.shape) for name, a in arrays.items()}
-    checked = {"crc32": _checksum(header, contiguous)} | header
-    atomic(path, safetensors.numpy.save(contiguous, {"xprnn": json.dumps(checked)}))
+@contextlib.contextmanager
+def told(path: str | os.PathLike, words: str) -> Iterator[None]:
+    """What goes wrong inside becomes a FileError: the file's name, ``words``, and the reason."""
+    try:
+        yield
+    except FileError:
+        raise
+    except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, OSError, EOFError) as error:
+        raise FileError(f"{os.fspath(path)} {words}: {error}") from error
+    except (RecursionError, MemoryError) as error:
+        raise FileError(f"{os.fspath(path)} {words}: that takes too much of this machine ({error!r})") from error
 
 
-def atomic(path: str | os.PathLike, data: bytes) -> None:
+@contextlib.contextmanager
+def opened(path: str | os.PathLike, what: str) -> Iterator[BinaryIO]:
+    """The file, to be read as ``what``; FileNotFoundError if there is none, FileError for whatever goes wrong inside.
+
+    Nothing but regular files is opened: a pipe or a device may have no end.
+    """
+    if not Path(path).exists():
+        raise FileNotFoundError(f"there is no file {os.fspath(path)}")
+    with told(path, f"cannot be read as {what}"):
+        if not Path(path).is_file():
+            raise ValueError("it is no regular file")
+        with open(path, "rb") as file:
+            yield file
+
+
+def parse(text: str | bytes) -> Any:
+    """The JSON in ``text``.
+
+    ValueError for what Python alone takes for JSON (NaN, infinities), for names that an object has twice, integers
+    beyond 64 bits, and nesting that is too deep.
+    """
+    try:
+        text = text if isinstance(text, str) else text.decode()
+        return json.loads(
+            text, object_pairs_hook=_object, parse_constant=_number, parse_float=_number, parse_int=_integer
+        )
+    except RecursionError:
+        raise ValueError("its JSON is nested too deeply") from None
+
+
+def seal(data: bytearray, place: int) -> None:
+    """Write the checksum of ``data``, which has zeros at ``place``, there."""
+    data[place : place + len(CHECKSUM)] = b"%08x" % zlib.crc32(data)
+
+
+def check_seal(file: BinaryIO, place: int) -> None:
+    """Raise ValueError unless what stands at ``place`` is the checksum of all the rest of the file."""
+    file.seek(0)
+    value = zlib.crc32(CHECKSUM, _checksum(file, place, 0))
+    met = file.read(len(CHECKSUM))
+    value = _checksum(file, os.fstat(file.fileno()).st_size, value)
+    if met != b"%08x" % value:
+        raise ValueError("it is damaged, its contents are not those that were written")
+
+
+def atomic(path: str | os.PathLike, data: bytes | bytearray) -> None:
     """Write ``data`` to ``path`` so that it is always the old file or the new one: temporary file, fsync, rename.
 
     Raises OSError if the folder cannot be written to; then ``path`` is as it was. A process that is killed while it
@@ -49,29 +104,6 @@ def atomic(path: str | os.PathLike, data: bytes) -> None:
     _sync_folder(path.parent)
 
 
-def read(path: str | os.PathLike) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    """The arrays and the header of a file that ``write`` wrote. FileError if it is none, or damaged."""
-    name = os.fspath(path)
-    if not Path(path).exists():
-        raise FileNotFoundError(f"there is no file {name}")
-    try:
-        with safetensors.safe_open(path, "numpy") as file:
-            about = file.metadata() or {}
-            arrays = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (no mapping)
-    except (safetensors.SafetensorError, ValueError, TypeError, KeyError, OSError) as error:
-        raise FileError(f"{name} cannot be read as a model, it is damaged or no safetensors file: {error}") from error
-    if "xprnn" not in about:
-        raise FileError(f"{name} is a safetensors file, but no model of xprnn's, which have a header named xprnn")
-    try:
-        header = json.loads(about["xprnn"])
-        whole = header.pop("crc32") == _checksum(header, arrays)
-    except (ValueError, TypeError, KeyError, AttributeError):
-        whole = False
-    if not whole:
-        raise FileError(f"{name} is damaged: its contents are not those that were written")
-    return arrays, header
-
-
 def pack(tree: Any, prefix: str, arrays: dict[str, np.ndarray]) -> Any:
     """A tree of dicts, tuples, arrays and numbers as JSON; its arrays go to ``arrays`` under names with prefix."""
     if isinstance(tree, dict):
@@ -85,22 +117,49 @@ def pack(tree: Any, prefix: str, arrays: dict[str, np.ndarray]) -> Any:
 
 
 def unpack(packed: Any, arrays: dict[str, np.ndarray]) -> Any:
-    """The tree that ``pack`` was given."""
+    """The tree that ``pack`` was given; its arrays are taken out of ``arrays``.
+
+    Raises ValueError, TypeError, KeyError or AttributeError for anything else than ``pack`` makes.
+    """
     ((kind, content),) = packed.items()
     if kind == "dict":
         return {name: unpack(branch, arrays) for name, branch in content.items()}
     if kind == "tuple":
         return tuple(unpack(branch, arrays) for branch in content)
-    return arrays[content] if kind == "array" else content
+    if kind == "array":
+        return arrays.pop(content)
+    if kind != "value" or not isinstance(content, int | float | None):
+        raise ValueError(f"{kind} {content!r} is no part of a tree of arrays and numbers")
+    return content
 
 
-def _checksum(header: dict[str, Any], arrays: dict[str, np.ndarray]) -> str:
-    """A checksum of all that a file holds; safetensors itself has none."""
-    value = zlib.crc32(json.dumps(header).encode())
-    for name in sorted(arrays):
-        value = zlib.crc32(f"{name} {arrays[name].dtype} {arrays[name].shape}".encode(), value)
-        value = zlib.crc32(arrays[name].data if arrays[name].size else b"", value)
-    return f"{value:08x}"
+def _checksum(file: BinaryIO, count: int, value: int) -> int:
+    """The checksum of the next ``count`` bytes, or all that are left, going on from ``value``."""
+    while count > 0 and (piece := file.read(min(count, PIECE))):
+        value, count = zlib.crc32(piece, value), count - len(piece)
+    return value
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = sorted(name for name, _ in pairs)
+        twice = next(name for name, after in itertools.pairwise(names) if name == after)
+        raise ValueError(f"its JSON has {twice[:80]!r} twice in one object")
+    return found
+
+
+def _number(digits: str) -> float:
+    value = float(digits)
+    if not math.isfinite(value):
+        raise ValueError(f"its JSON holds {digits[:20]}, which is no finite number")
+    return value
+
+
+def _integer(digits: str) -> int:
+    if len(digits) > 20 or abs(int(digits)) >= LARGEST_INTEGER:
+        raise ValueError(f"its JSON holds an integer of more than 64 bits, {digits[:20]}...")
+    return int(digits)
 
 
 def _umask() -> int:
