@@ -112,7 +112,7 @@ def cell(
     return cells.GeneralLSTM(hidden, (names[0], names[1], names[2]), coupled, peepholes, bias, double_bias)
 
 
-def parts(node: Node, w: Array, r: Array, b: Array | None, p: Array | None, double_bias: bool = False) -> list[Part]:
+def parts(node: Node, w: Array, r: Array, b: Array | None, p: Array | None, *, double_bias: bool = False) -> list[Part]:
     """The directions of the node from its inputs W, R, B and P, arrays of one library.
 
     Raises ValueError if their shapes do not fit each other and hidden_size.
