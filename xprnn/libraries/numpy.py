@@ -14,9 +14,10 @@ class NumPy(Library):
     name, title, module, install = "numpy", "NumPy", "numpy", "pip install numpy"
 
     def owns(self, x: Any) -> bool:
-        # Not the subclasses in which * or sum mean something else, nor a dtype that NumPy itself does not know.
-        strange = isinstance(x, np.ma.MaskedArray | np.matrix) or getattr(x, "dtype", None) == "bfloat16"
-        return isinstance(x, np.ndarray) and not strange
+        if not isinstance(x, np.ndarray) or x.dtype == "bfloat16":  # which NumPy itself does not know
+            return False
+        # Not the subclasses in which * or sum mean something else; np.ma takes its time to import, so the type first.
+        return type(x) is np.ndarray or not isinstance(x, np.ma.MaskedArray | np.matrix)
 
     def handle(self, device: str) -> str:
         if device not in ("", "cpu"):
