@@ -1,11 +1,10 @@
 """ONNX files read without executing anything in them: what is strange is refused, with the file and the reason."""
 
 import os
-import stat
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
-from ..store import FileError
+from .. import store
 from . import schemas, tensors
 from .graph import Graph, Node, Value
 from .package import package
@@ -35,33 +34,29 @@ class _Made(NamedTuple):
         self.names[name] = maker
 
 
-def read(path: str | os.PathLike) -> Graph:
+def read(path: str | os.PathLike, empty: bool = False) -> Graph:
     """The graph in an ONNX file, with its numbers, also those in external files beside it.
 
+    empty: leave the numbers of its initializers alone, for whoever only wants to look: they are ``hollow`` then.
     Raises FileNotFoundError if there is no file, ImportError without the ``onnx`` package, and FileError where the
     file is damaged, contradicts itself, or holds what is not read: other domains, functions, subgraphs, sequences,
     sparse tensors, strings as numbers, opsets before 7. float16 stays, bfloat16 becomes float32.
     """
     onnx = package()
-    name = os.fspath(path)
-    if not Path(path).exists():
-        raise FileNotFoundError(f"there is no file {name}")
-    try:
-        return _graph(_parsed(onnx, path), tensors.Outside(Path(path).parent), onnx.defs.onnx_opset_version())
-    except (ValueError, OSError, MemoryError) as error:
-        reason = str(error) or type(error).__name__
-        raise FileError(f"{name} cannot be read as an ONNX model: {reason}") from error
+    with store.opened(path, "an ONNX model") as file:
+        model = _parsed(onnx, file)
+        return _graph(model, tensors.Outside(Path(path).parent), onnx.defs.onnx_opset_version(), empty)
 
 
-def _parsed(onnx: Any, path: str | os.PathLike) -> Any:
+def _parsed(onnx: Any, file: BinaryIO) -> Any:
     """The file as a ModelProto."""
     from google.protobuf.message import DecodeError
 
-    status = os.stat(path)
-    if not stat.S_ISREG(status.st_mode) or not 0 < status.st_size <= LARGEST_FILE:
-        raise ValueError(f"a model is a file of 1 to {LARGEST_FILE} bytes, not of {status.st_size}")
+    size = os.fstat(file.fileno()).st_size
+    if size > LARGEST_FILE:
+        raise ValueError(f"it has {size} bytes; a model without its external data has {LARGEST_FILE} at most")
     try:
-        model = onnx.ModelProto.FromString(Path(path).read_bytes())
+        model = onnx.ModelProto.FromString(file.read(size))
     except DecodeError as error:
         raise ValueError(f"it is damaged or no ONNX file ({error})") from error
     if not model.ir_version or not model.HasField("graph"):
@@ -69,7 +64,7 @@ def _parsed(onnx: Any, path: str | os.PathLike) -> Any:
     return model
 
 
-def _graph(model: Any, outside: tensors.Outside, newest: int) -> Graph:
+def _graph(model: Any, outside: tensors.Outside, newest: int, empty: bool) -> Graph:
     opset, proto = _opset(model, newest), model.graph
     if model.functions:
         raise ValueError(f"it defines functions ({model.functions[0].name!r}), which are not read")
@@ -78,7 +73,7 @@ def _graph(model: Any, outside: tensors.Outside, newest: int) -> Graph:
     made, constants = _Made({}), {}
     for tensor in proto.initializer:
         made.add(tensor.name, "an initializer")
-        constants[tensor.name] = _told(f"tensor {tensor.name!r}", tensors.decode, tensor, outside)
+        constants[tensor.name] = _told(f"tensor {tensor.name!r}", tensors.decode, tensor, outside, empty)
     inputs = [value for value in proto.input if value.name not in constants]
     for value in inputs:
         made.add(value.name, "an input")

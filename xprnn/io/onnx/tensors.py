@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ...initializers import hollow
+
 MOST_AXES = 32
 
 
@@ -84,10 +86,15 @@ class Outside:
         return data
 
 
-def decode(tensor: Any, outside: Outside) -> np.ndarray:
-    """A TensorProto as a read-only array. Raises ValueError where it has not exactly the numbers its shape wants."""
+def decode(tensor: Any, outside: Outside, empty: bool = False) -> np.ndarray:
+    """A TensorProto as a read-only array. Raises ValueError where it has not exactly the numbers its shape wants.
+
+    empty: its shape and dtype only, without a look at the numbers: the array is ``hollow``.
+    """
     element = kind(tensor.data_type)
     shape = dimensions(tensor.dims)
+    if empty:
+        return hollow(shape, element.dtype)
     count, dtype = math.prod(shape), np.dtype(element.raw)
     if tensor.HasField("segment"):
         raise ValueError("it is stored in segments")
