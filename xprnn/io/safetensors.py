@@ -65,14 +65,14 @@ def decode(file: BinaryIO, empty: bool) -> tuple[dict[str, np.ndarray], str]:
     return {entry.name: _array(file, entry, empty) for entry in entries}, about["xprnn"]
 
 
-def read(path: str | os.PathLike) -> tuple[dict[str, np.ndarray], dict[str, str]]:
-    """The arrays and the metadata of any .safetensors file, by name; bfloat16 becomes float32.
+def read(path: str | os.PathLike, empty: bool = False) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+    """The arrays and the metadata of any .safetensors file, by name; bfloat16 becomes float32. ``empty`` as above.
 
     Raises FileNotFoundError, or FileError for a file that is damaged, or holds a dtype that NumPy has not.
     """
     with store.opened(path, TITLE) as file:
         entries, about = _header(file)
-        return {entry.name: _array(file, entry, empty=False) for entry in entries}, about
+        return {entry.name: _array(file, entry, empty) for entry in entries}, about
 
 
 def _header(file: BinaryIO) -> tuple[list[Entry], dict[str, str]]:
