@@ -5,12 +5,12 @@ from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any, NamedTuple
 
-from ...layers import Stack
+from ...layers import Flip, SequenceDropout, Stack
 from ...layers.arguments import Shaped, as_shape
 from ...layers.base import Layer
 from ...types import Shape
-from . import config as descriptions
 from . import kinds
+from .foreign import refuse_foreign
 
 MASK_OPERATIONS = ("NotEqual", "Any")  # what Keras puts into a Functional model for the mask of its first layer
 
@@ -21,6 +21,14 @@ class Link(NamedTuple):
     name: str
     group: str
     layers: tuple[Layer, ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of ``layers``: Keras's; what comes before and after a recurrent layer has it with a word more."""
+        if len(self.layers) == 1:
+            return (self.name,)
+        words = {SequenceDropout: "_dropout", Flip: "_flip"}
+        return tuple(self.name + words.get(type(layer), "") for layer in self.layers)
 
 
 class Chain(NamedTuple):
@@ -33,7 +41,7 @@ class Chain(NamedTuple):
 
 def chain(model: dict[str, Any]) -> Chain:
     """The model of a description, as Keras serializes one. ValueError, by name, for what is not Keras's or not here."""
-    descriptions.refuse_foreign(model.get("config"))
+    refuse_foreign(model.get("config"))
     kind = model.get("class_name")
     if kind not in ("Sequential", "Functional"):
         raise ValueError(f"it is a {kind}; only a Sequential, or a Functional model that is one chain, can be read")
@@ -56,16 +64,20 @@ def chain(model: dict[str, Any]) -> Chain:
 
 
 def _links(entries: list[dict[str, Any]]) -> Iterator[Link]:
-    masked, met = False, dict[str, int]()
-    for entry in entries:
+    masked, groups = False, group_names([entry["class_name"] for entry in entries])
+    for entry, group in zip(entries, groups, strict=True):
         made = kinds.layer(entry)
         layers = made.layers if isinstance(made, Shaped) else (made,)
         if masked:
             _check_masked(entry, layers)
         masked = (masked or any(layer.makes_mask for layer in layers)) and not any(layer.shortens for layer in layers)
-        stem = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", entry["class_name"]).lower()
-        place = met[stem] = met.get(stem, -1) + 1
-        yield Link(entry["config"]["name"], f"{stem}_{place}" if place else stem, layers)
+        yield Link(entry["config"]["name"], group, layers)
+
+
+def group_names(kinds: list[str]) -> list[str]:
+    """Where a file keeps the weights of layers of these classes, in order: "dense", "lstm", "dense_1", ..."""
+    stems = [re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", kind).lower() for kind in kinds]
+    return [f"{stem}_{stems[:n].count(stem)}" if stem in stems[:n] else stem for n, stem in enumerate(stems)]
 
 
 def _check_masked(entry: dict[str, Any], layers: tuple[Layer, ...]) -> None:

@@ -10,18 +10,24 @@ import numpy as np
 MOST = 16  # arrays in one group; no layer has more than four
 
 
-@contextmanager
-def opened(data: bytes) -> Iterator[Any]:
-    """The root of a file of these bytes. Raises ImportError without h5py, ValueError if it is none or damaged."""
+def package() -> Any:
+    """The module h5py."""
     try:
         import h5py
     except ImportError as error:
         raise ImportError("the weights in .keras files want the package h5py: pip install 'xprnn[keras]'") from error
+    return h5py
+
+
+@contextmanager
+def opened(data: bytes) -> Iterator[Any]:
+    """The root of a file of these bytes. Raises ImportError without h5py, ValueError if it is none or damaged."""
+    h5py = package()
     try:
         with h5py.File(io.BytesIO(data), "r") as root:
             yield root
-    except (OSError, RuntimeError, KeyError, AttributeError, TypeError, OverflowError) as error:
-        raise ValueError(f"its weights are damaged or no HDF5 file ({error})") from error
+    except (OSError, RuntimeError) as error:
+        raise ValueError(f"its weights are damaged or no HDF5 file: {error}") from error
 
 
 def arrays(root: Any, path: tuple[str, ...], size: int) -> list[np.ndarray]:
@@ -38,6 +44,15 @@ def arrays(root: Any, path: tuple[str, ...], size: int) -> list[np.ndarray]:
     if len(group) > MOST:
         raise ValueError(f"its weights hold {len(group)} arrays in {'/'.join(path)}, of which {MOST} are the most")
     return [_array(group, "/".join(path), str(n), size) for n in range(len(group))]
+
+
+def encode(found: dict[tuple[str, ...], np.ndarray]) -> bytes:
+    """The file of arrays by their paths."""
+    target = io.BytesIO()
+    with package().File(target, "w", libver="earliest", track_order=False) as root:
+        for path, a in found.items():
+            root.create_dataset("/".join(path), data=a, track_times=False)
+    return target.getvalue()
 
 
 def _inside(group: Any, name: str, kind: str) -> Any:

@@ -9,91 +9,76 @@ import numpy as np
 
 from ... import tree
 from ...cells import Cell
-from ...layers import Direction, LayerNorm, Stack
+from ...layers import LayerNorm, Stack
 from ...layers.base import Layer
 from ...layers.bidirectional import Bidirectional
 from ...layers.catalog import Dense, Embedding, TimeDistributed
-from ...types import Params, Shape
+from ...types import Params
 from ..layouts import KERAS, has_two_sums, ours, theirs
 
-Weights = Callable[[tuple[str, ...]], list[np.ndarray]]
-"""Keras's weights of a layer, given the attributes that lead from it to the one that has them."""
+Path = tuple[str, ...]
+"""The attributes that lead from a layer of Keras's to what has the weights: ("forward_layer", "cell")."""
 
 
 class Place(NamedTuple):
-    """Where weights are: the attributes and the names that lead there, the cell, Keras's shapes by our names."""
+    """Where weights are: Keras's attributes, our names that lead there, the cell if it is one, and our names of them.
 
-    path: tuple[str, ...]
+    The names stand in the order of Keras's weights.
+    """
+
+    path: Path
     branch: tuple[str, ...]
     cell: Cell | None
-    shapes: dict[str, Shape]
+    names: tuple[str, ...]
 
 
-def places(layer: Layer, width: int | None) -> Iterator[Place]:
-    """Where the weights of ``layer`` are, for inputs of ``width`` features."""
+def places(layer: Layer) -> Iterator[Place]:
+    """Where the weights of ``layer``, which is single, are."""
     if isinstance(layer, TimeDistributed):
-        yield from (place._replace(path=("layer", *place.path)) for place in places(layer.layer, width))
+        yield from (place._replace(path=("layer", *place.path)) for place in places(layer.layer))
     elif isinstance(layer, Stack):
-        ((name, one),) = enumerate(layer.layers)
+        (one,) = layer.layers
         if isinstance(one, Bidirectional):
-            yield _of_cell(("forward_layer", "cell"), (str(name), "forward"), one.forward_layer.cell, width)
-            yield _of_cell(("backward_layer", "cell"), (str(name), "backward"), one.backward_layer.cell, width)
+            yield _of_cell(("forward_layer", "cell"), ("0", "forward"), one.forward_layer.cell)
+            yield _of_cell(("backward_layer", "cell"), ("0", "backward"), one.backward_layer.cell)
         else:
-            yield _of_cell(("cell",), (str(name),), one.cell, width)
+            yield _of_cell(("cell",), ("0",), one.cell)
     elif isinstance(layer, Dense):
-        yield Place((), (), None, {"W": (width, layer.units)} | ({"b": (layer.units,)} if layer.bias else {}))
+        yield Place((), (), None, ("W", "b") if layer.bias else ("W",))
     elif isinstance(layer, Embedding):
-        yield Place((), (), None, {"W": (layer.vocab, layer.units)})
-    elif isinstance(layer, LayerNorm) and (layer.gain or layer.bias):
-        yield Place((), (), None, {n: (width,) for n, kept in (("g", layer.gain), ("b", layer.bias)) if kept})
+        yield Place((), (), None, ("W",))
+    elif isinstance(layer, LayerNorm):
+        yield Place((), (), None, ("g",) * layer.gain + ("b",) * layer.bias)
 
 
-def width_after(layer: Layer, width: int | None) -> int | None:
-    """How many features ``layer`` gives for ``width``."""
-    if isinstance(layer, TimeDistributed):
-        return width_after(layer.layer, width)
-    if isinstance(layer, Stack):
-        last = layer.layers[-1]
-        if isinstance(last, Direction):
-            return last.cell.state_sizes[0]
-        both = [one.cell.state_sizes[0] for one in (last.forward_layer, last.backward_layer)]
-        return sum(both) if last.merge == "concat" else both[0]
-    return layer.units if isinstance(layer, (Dense, Embedding)) else width
-
-
-def from_keras(layer: Layer, width: int | None, weights: Weights) -> Params:
-    """The parameters of ``layer`` from Keras's weights. ValueError unless their shapes are those that it has."""
+def from_keras(layer: Layer, weights: Callable[[Path], list[np.ndarray]]) -> Params:
+    """The parameters of ``layer`` from Keras's weights, which ``weights`` gives. ValueError if they are of another."""
     flat: dict[str, np.ndarray] = {}
-    for place in places(layer, width):
+    for place in places(layer):
         given = weights(place.path)
-        met, wanted = [a.shape for a in given], list(place.shapes.values())
-        if met != wanted:
-            raise ValueError(f"its weights for {layer} are of the shapes {met}, wanted are {wanted}")
-        named = dict(zip(place.shapes, given, strict=True))
+        if len(given) != len(place.names):
+            raise ValueError(f"{layer} has {len(place.names)} weights, not {len(given)}")
+        named = dict(zip(place.names, given, strict=True))
         if place.cell is not None:
-            if named.get("b", np.zeros(0)).ndim == 2:
+            if has_two_sums(place.cell) and "b" in named and named["b"].shape[0] == 2:
                 named["bx"], named["bh"] = named.pop("b")
             named = ours(KERAS, place.cell, named)
         flat |= {".".join((*place.branch, name)): a for name, a in named.items()}
     return tree.unflatten(flat)
 
 
-def to_keras(layer: Layer, width: int | None, p: Params) -> dict[tuple[str, ...], list[np.ndarray]]:
-    """Keras's weights by the attributes that lead to them, from the parameters of ``layer`` (NumPy arrays)."""
+def to_keras(layer: Layer, p: Params) -> dict[Path, list[np.ndarray]]:
+    """Keras's weights by the attributes that lead to them, from the parameters of ``layer``, NumPy arrays."""
     found = {}
-    for place in places(layer, width):
+    for place in places(layer):
         named = functools.reduce(operator.getitem, place.branch, p)
         if place.cell is not None:
             named = theirs(KERAS, place.cell, named)
             if "bx" in named:
                 named["b"] = np.stack([named.pop("bx"), named.pop("bh")])
-        found[place.path] = [named[name] for name in place.shapes]
+        found[place.path] = [named[name] for name in place.names]
     return found
 
 
-def _of_cell(path: tuple[str, ...], branch: tuple[str, ...], cell: Cell, width: int | None) -> Place:
-    columns = len(KERAS.gates(cell)) * cell.hidden
-    shapes: dict[str, Shape] = {"Wx": (width, columns), "Wh": (cell.hidden, columns)}
-    if cell.bias:  # type: ignore[attr-defined]
-        shapes["b"] = (2, columns) if has_two_sums(cell) else (columns,)
-    return Place(path, branch, cell, shapes)
+def _of_cell(path: Path, branch: tuple[str, ...], cell: Cell) -> Place:
+    return Place(path, branch, cell, ("Wx", "Wh", "b") if cell.bias else ("Wx", "Wh"))  # type: ignore[attr-defined]

@@ -1,33 +1,8 @@
-"""The description of a model in a .keras file, JSON that nobody has to trust; what it names is looked up, never run."""
+"""The description of a model as Keras writes it: what it names is looked up in a table, and never imported or run."""
 
-import json
-import math
 from typing import Any
 
 DEPTH = 64  # lists and dicts in one another; Keras's own go to about twelve
-
-
-def parsed(data: bytes, what: str) -> dict[str, Any]:
-    """The JSON object in ``data``. ValueError for keys twice, NaN and infinities, or nesting beyond all use."""
-
-    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        found = dict(pairs)
-        if len(found) < len(pairs):
-            raise ValueError("a key is there twice")
-        return found
-
-    def finite(text: str) -> float:
-        if not math.isfinite(float(text)):
-            raise ValueError(f"the number {text} is none that JSON has")
-        return float(text)
-
-    try:
-        found = json.loads(data, object_pairs_hook=unique, parse_float=finite, parse_constant=finite)
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"its {what} is not JSON: {error}") from error
-    if not isinstance(found, dict):
-        raise ValueError(f"its {what} is a {type(found).__name__}, wanted is an object")
-    return found
 
 
 def refuse_foreign(config: Any) -> None:
