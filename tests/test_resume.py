@@ -84,6 +84,16 @@ def test_a_resumed_run_is_the_run_that_never_stopped(backend, stop, path):
     assert list(reports(loaded, x, lengths, resume=True)) == []
 
 
+def test_a_run_is_no_larger_for_having_been_elsewhere(path):
+    model, x = noisy(NUMPY), np.random.default_rng(0).integers(0, V, (4, T))
+    next(reports(model, x, [5, 3, 4, 1]))
+    model.save(path, run=True)
+    size = path.stat().st_size
+    for other in (xr.load(path), model.to("numpy", "float64")):
+        other.save(path, run=True)
+        assert path.stat().st_size == size
+
+
 def test_a_run_goes_on_in_another_process(path):
     x, lengths = np.random.default_rng(0).integers(0, V, (4, T)), [5, 3, 4, 1]
     model, straight = noisy(NUMPY), noisy(NUMPY)

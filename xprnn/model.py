@@ -231,7 +231,7 @@ class Model:
         """A copy of this model on another backend, in this one's dtype unless given; training goes on there too."""
         target = choose_backend(backend, dtype or _own(backend, self.backend.dtype))
         other = Model(self.layer, target, None, self.seed, self.input_shape, self.params)
-        other.run = None if self.run is None else self.run.moved(target)
+        other.run = None if self.run is None else self.run.moved(target, self.params, other.params)
         return other
 
     def save(self, path: str | PathLike, *, run: bool = False, extra: dict[str, Any] | None = None) -> None:
@@ -263,7 +263,7 @@ class Model:
         about = saved.about
         target = choose_backend(backend, dtype or _own(backend, about.dtype))
         model = cls(saved.layer, target, None, about.seed, about.input_shape, saved.params)
-        model.run = None if saved.run is None else Run(**saved.run).moved(model.backend)
+        model.run = None if saved.run is None else Run(**saved.run).moved(target, saved.params, model.params)
         return model
 
     def summary(self) -> str:

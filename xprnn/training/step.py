@@ -62,9 +62,10 @@ class Run(NamedTuple):
     weight: Array | int = 0
     sizes: tuple[int, ...] = ()
 
-    def moved(self, target: Backend) -> "Run":
-        """The same run with its arrays on another backend."""
-        return Run(*tree.map(lambda a: a if isinstance(a, (int, float)) else target.asarray(a), tuple(self)))
+    def moved(self, target: Backend, before: Params | None, after: Params | None) -> "Run":
+        """The same run with its arrays on another backend; where its parameters were ``before``, they are ``after``."""
+        run = Run(*tree.map(lambda a: a if isinstance(a, (int, float)) else target.asarray(a), tuple(self)))
+        return run if after is None or self.params is not before else run._replace(params=after)
 
 
 def step(layer: Layer, recipe: Recipe, run: Run, batch: Data, key: Key) -> tuple[Params, dict[str, Any], State, Array]:
