@@ -43,8 +43,17 @@ FORMULAS = {
     "thresholded_relu(0.5)": lambda x: np.where(x > 0.5, x, 0),
 }
 TORCH = {
-    "tanh": "tanh", "sigmoid": "sigmoid", "relu": "relu", "leaky_relu": "leaky_relu", "elu": "elu", "selu": "selu",
-    "softsign": "softsign", "silu": "silu", "hard_sigmoid": "hardsigmoid", "hard_tanh": "hardtanh", "exp": "exp",
+    "tanh": "tanh",
+    "sigmoid": "sigmoid",
+    "relu": "relu",
+    "leaky_relu": "leaky_relu",
+    "elu": "elu",
+    "selu": "selu",
+    "softsign": "softsign",
+    "silu": "silu",
+    "hard_sigmoid": "hardsigmoid",
+    "hard_tanh": "hardtanh",
+    "exp": "exp",
 }
 
 
@@ -141,10 +150,18 @@ def test_sigmoid_is_half_at_zero_and_rises():
     np.testing.assert_array_equal(sigmoid(xp, np.asarray([0.0, -1e3, 1e3])), [0.5, 0.0, 1.0])
 
 
-WRONG = ["tanh(1)", "affine", "affine(1)", "elu(1, 2)", "clip tanh", "clip(0) tanh", "clip(1) clip(1) tanh", "x", ""]
+WRONG = [
+    "tanh(1)", "affine", "affine(1)", "elu(1, 2)", "clip tanh", "clip(0) tanh", "clip(1) clip(1) tanh", "x", "",
+    "elu(1e999)", "clip(1e999) tanh",
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("name", WRONG)
 def test_what_is_no_activation(name):
-    with pytest.raises(ValueError, match=r"no activation|has [12] numbers?, not|must be above 0"):
+    with pytest.raises(ValueError, match=r"no activation|has [12] numbers?, not|must be above 0|are finite"):
         get(name)
+
+
+def test_a_name_of_a_million_digits_is_looked_at_in_no_time():
+    with pytest.raises(ValueError, match="no activation"):
+        get("elu(" + "9" * 10**6)

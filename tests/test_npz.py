@@ -39,7 +39,7 @@ def test_arrays_by_name(tmp_path):
     assert list(read) == list(ARRAYS)
     for name, a in ARRAYS.items():
         np.testing.assert_array_equal(read[name], a)
-    with pytest.raises(FileError, match=r"all\.npz holds 9 arrays, not one: 'matrix', 'fortran'"):
+    with pytest.raises(FileError, match=r"all\.npz cannot be read as one array: it holds 9: \['matrix', 'fortran',"):
         read_array(tmp_path / "all.npz")
     with pytest.raises(FileNotFoundError, match=r"there is no file .*none\.npz"):
         read_arrays(tmp_path / "none.npz")

@@ -57,8 +57,9 @@ def load(path: str | os.PathLike, custom: Iterable[type] = (), empty: bool = Fal
     empty: leave the numbers in the file, for whoever only wants to look: its arrays are then ``hollow``.
     """
     arrays, header = formats.read(path, empty)
-    if header.get("version") != VERSION:
-        raise FileError(f"{os.fspath(path)} is of version {header.get('version')}; this xprnn reads version {VERSION}")
+    with told(path, "cannot be read as a model"):
+        if header.get("version") != VERSION:
+            raise ValueError(f"it is of version {header.get('version')}; this xprnn reads version {VERSION}")
     with told(path, "contradicts itself"):
         layer, about = spec.from_json(header["layer"], custom), _about(**header["about"])
         params = unpack(header["params"], arrays)
@@ -80,10 +81,11 @@ def read_extra(path: str | os.PathLike) -> dict[str, Any]:
 
 
 def _about(dtype: Any, seed: Any, input_shape: Any) -> About:
-    shape = input_shape if isinstance(input_shape, list) else [input_shape]
-    if dtype not in DTYPES or not all(n is None or (type(n) is int and n > 0) for n in shape):
+    if dtype not in DTYPES or not isinstance(input_shape, list):
         raise ValueError(f"there are no models of dtype {dtype!r} and samples of shape {input_shape!r}")
-    return About(dtype, Key(seed).seed, tuple(shape))
+    if not all(n is None or (type(n) is int and n > 0) for n in input_shape):
+        raise ValueError(f"there are no samples of shape {input_shape}")
+    return About(dtype, Key(seed).seed, tuple(input_shape))
 
 
 def _check(layer: Layer, about: About, params: Any, run: Any) -> None:

@@ -88,7 +88,8 @@ def read_array(path: str | os.PathLike) -> np.ndarray:
     """The array of an .npy file, or of an .npz file that holds one alone. Raises as ``read_arrays``."""
     arrays = read_arrays(path)
     if len(arrays) != 1:
-        raise store.FileError(f"{os.fspath(path)} holds {len(arrays)} arrays, not one: {', '.join(map(repr, arrays))}")
+        with store.told(path, "cannot be read as one array"):
+            raise ValueError(f"it holds {len(arrays)}: {list(arrays)}")
     return next(iter(arrays.values()))
 
 

@@ -70,10 +70,10 @@ def _build(value: Any, known: dict[str, type]) -> Any:
     if name not in known:
         raise ValueError(f"the file holds a {name}, which is not known here; give its class in custom=(...,)")
     if known[name] is Sequential:
+        if fields.keys() != {"names", "layers"} or fields["layers"].keys() != set(fields["names"]):
+            raise ValueError("a Sequential consists of names, and a layer for each")
         shared = {layer: _build(spec, known) for layer, spec in fields["layers"].items()}
-        if shared.keys() != set(fields["names"]):
-            raise ValueError("a Sequential has other names than layers")
-        return Sequential(*(shared[layer] for layer in fields["names"]), names=tuple(fields["names"]))
+        return Sequential(*(shared[layer] for layer in fields["names"]), names=_build(fields["names"], known))
     kind, items = known[name], {field: _build(item, known) for field, item in fields.items()}
     for field in dataclasses.fields(kind):
         if field.name in items and not _fits(items[field.name], field.type):

@@ -16,6 +16,7 @@ import numpy as np
 CHECKSUM = b"00000000"  # what stands in the checksum's place while it is computed
 PIECE = 2**20
 LARGEST_INTEGER = 2**64
+LONGEST_REASON = 500  # characters: a name in a file may have millions
 
 
 class FileError(ValueError):
@@ -30,7 +31,7 @@ def told(path: str | os.PathLike, words: str) -> Iterator[None]:
     except FileError:
         raise
     except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, OSError, EOFError) as error:
-        raise FileError(f"{os.fspath(path)} {words}: {error}") from error
+        raise FileError(f"{os.fspath(path)} {words}: {_shown(error)}") from error
     except (RecursionError, MemoryError) as error:
         raise FileError(f"{os.fspath(path)} {words}: that takes too much of this machine ({error!r})") from error
 
@@ -131,6 +132,15 @@ def unpack(packed: Any, arrays: dict[str, np.ndarray]) -> Any:
     if kind != "value" or not isinstance(content, int | float | None):
         raise ValueError(f"{kind} {content!r} is no part of a tree of arrays and numbers")
     return content
+
+
+def _shown(error: Exception) -> str:
+    """A reason in one line that a terminal can show: it may quote what stands in a file."""
+    before = "it has no " if isinstance(error, KeyError) else ""
+    before = "something in it is of another kind, " if isinstance(error, (TypeError, AttributeError)) else before
+    reason = f"{before}{error}"
+    cut = f"{reason[:LONGEST_REASON]}..." if len(reason) > LONGEST_REASON else reason
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in cut)
 
 
 def _checksum(file: BinaryIO, count: int, value: int) -> int:

@@ -1,6 +1,7 @@
 """Activations, got by name: "tanh", "leaky_relu(0.2)", "clip(3) tanh"."""
 
 import functools
+import math
 import re
 from typing import NamedTuple
 
@@ -9,7 +10,7 @@ from .plain import ACTIVATIONS, Activation, sigmoid
 
 __all__ = ["ACTIVATIONS", "FAMILIES", "Activation", "Name", "get", "parse", "sigmoid"]
 
-_NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?"
+_NUMBER = r"[-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:e[-+]?\d+)?"  # each text matches in one way, so in linear time
 _SPECIFICATION = re.compile(rf"(?:clip\(({_NUMBER})\) )?(\w+)(?:\(({_NUMBER}(?:, *{_NUMBER})*)\))?", re.ASCII)
 
 
@@ -48,7 +49,10 @@ def parse(name: str) -> Name:
             raise ValueError(f"the activation {stem} has {count} number{plural}, not {len(numbers)}: {name!r}")
     elif numbers or stem not in ACTIVATIONS:
         raise _unknown(name)
-    return Name(None if bound is None else float(bound), stem, numbers)
+    limit = None if bound is None else float(bound)
+    if not all(map(math.isfinite, (*numbers, limit or 0.0))):
+        raise ValueError(f"the numbers of an activation are finite: {name!r}")
+    return Name(limit, stem, numbers)
 
 
 @functools.lru_cache(maxsize=256)  # a cell asks at every step
