@@ -216,6 +216,13 @@ def test_results_may_be_written_into_before_the_reverse(name):
         np.testing.assert_equal(call(*args), wanted)
 
 
+@pytest.mark.parametrize("name", ["RNN", "LSTM", "GRU"])
+def test_gradients_share_no_memory(name):
+    out, _, pullback = getattr(nn, name)(3, 4, 2, dtype="float64").vjp(np.ones((5, 2, 3)))
+    found = list(pullback(out)[2].values())
+    assert not any(np.shares_memory(a, b) for n, a in enumerate(found) for b in found[:n])
+
+
 def test_two_calls_may_be_outstanding():
     rnn, rng = nn.LSTM(3, 4, dtype="float64"), np.random.default_rng(0)
     x, other = rng.normal(size=(2, 5, 2, 3))

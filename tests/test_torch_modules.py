@@ -1,6 +1,7 @@
 """Hundreds of random modules of PyTorch's: outputs, states, all gradients, and weights back bit for bit."""
 
 import copy
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -47,49 +48,98 @@ def padding(lengths, steps, batch_first):
     return mask if batch_first else mask.T
 
 
-@pytest.mark.parametrize("seed", range(COUNT))
-def test_recurrent_modules(seed):
+class Called(NamedTuple):
+    """A recurrent module of PyTorch's, what it was given, and what came out, with cotangents and all gradients."""
+
+    module: torch.nn.Module
+    x: np.ndarray
+    state: tuple | None
+    lengths: list | None
+    results: list
+    cotangents: list
+    gradients: list
+
+
+def called(seed):
+    """A random module called with a batch, with ragged lengths in any order, or with a single sequence."""
     rng = np.random.default_rng([3, seed])
     torch.manual_seed(seed)
     (D, B, T), form = (cases.size(rng) for _ in range(3)), ("batch", "lengths", "single")[seed % 3]
-    theirs, width = cases.recurrent(rng, D)
-    module = ours(theirs)
-    assert repr(module) == repr(theirs)
+    module, _ = cases.recurrent(rng, D)
     batch = () if form == "single" else (B,)
-    x = rng.normal(size=(*batch, T, D) if theirs.batch_first else (T, *batch, D))
-    count = theirs.num_layers * (1 + theirs.bidirectional)
-    widths = [theirs.proj_size or theirs.hidden_size, theirs.hidden_size][: 1 + isinstance(theirs, torch.nn.LSTM)]
+    x = rng.normal(size=(*batch, T, D) if module.batch_first else (T, *batch, D))
+    count = module.num_layers * (1 + module.bidirectional)
+    widths = [module.proj_size or module.hidden_size, module.hidden_size][: 1 + isinstance(module, torch.nn.LSTM)]
     state = tuple(rng.normal(size=(count, *batch, n)) for n in widths) if cases.coin(rng, 0.7) else None
     lengths = ragged(rng, B, T) if form == "lengths" else None
 
-    tx = torch.tensor(x, requires_grad=True)
+    tx = given = torch.tensor(x, requires_grad=True)
     th = None if state is None else tuple(torch.tensor(a, requires_grad=True) for a in state)
-    given = tx
     if lengths:
-        given = torch.nn.utils.rnn.pack_padded_sequence(tx, lengths, theirs.batch_first, enforce_sorted=False)
-    out, h_n = theirs(given, th if th is None or len(th) > 1 else th[0])
+        given = torch.nn.utils.rnn.pack_padded_sequence(tx, lengths, module.batch_first, enforce_sorted=False)
+    out, h_n = module(given, th if th is None or len(th) > 1 else th[0])
     if lengths:
-        out = torch.nn.utils.rnn.pad_packed_sequence(out, theirs.batch_first, total_length=T)[0]
+        out = torch.nn.utils.rnn.pad_packed_sequence(out, module.batch_first, total_length=T)[0]
     results = [out, *flat(h_n)]
     cotangents = [rng.normal(size=tuple(a.shape)) for a in results]
     loss = sum(torch.sum(a * torch.tensor(da)) for a, da in zip(results, cotangents, strict=True))
-    wanted = torch.autograd.grad(loss, [tx, *(th or ()), *theirs.parameters()])
+    gradients = torch.autograd.grad(loss, [tx, *(th or ()), *module.parameters()])
+    if lengths:  # what stands in padding counts for nothing
+        for a in (x, cotangents[0]):
+            a[padding(lengths, T, module.batch_first)] = np.nan
+    return Called(module, x, state, lengths, results, cotangents, gradients)
 
-    dout = cotangents[0].copy()
-    if lengths:
-        x[padding(lengths, T, theirs.batch_first)] = np.nan
-        dout[padding(lengths, T, theirs.batch_first)] = np.nan
-    hx = state if state is None or len(state) > 1 else state[0]
-    out, h_n, pullback = module.vjp(x, hx, lengths=lengths)
-    assert out.shape[-1] == width
-    for n, (a, b) in enumerate(zip([out, *flat(h_n)], results, strict=True)):
-        close(a, b, f"result {n} of {theirs}")
-    dh = tuple(cotangents[1:])
-    dx, dhx, grads = pullback(dout, dh if len(dh) > 1 else dh[0])
-    assert list(grads) == [name for name, _ in theirs.named_parameters()]
-    met = [dx, *(flat(dhx) if state is not None else []), *grads.values()]
-    for n, (a, b) in enumerate(zip(met, wanted, strict=True)):
-        close(a, b, f"gradient {n} of {theirs}")
+
+def alone(state):
+    """A state of one array without its tuple."""
+    return state if state is None or len(state) > 1 else state[0]
+
+
+@pytest.mark.parametrize("seed", range(COUNT))
+def test_recurrent_modules(seed):
+    call = called(seed)
+    module = ours(call.module)
+    assert repr(module) == repr(call.module)
+    out, h_n, pullback = module.vjp(call.x, alone(call.state), lengths=call.lengths)
+    for n, (a, b) in enumerate(zip([out, *flat(h_n)], call.results, strict=True)):
+        close(a, b, f"result {n} of {module}")
+    dx, dhx, grads = pullback(call.cotangents[0], alone(tuple(call.cotangents[1:])))
+    assert list(grads) == [name for name, _ in call.module.named_parameters()]
+    met = [dx, *(flat(dhx) if call.state else []), *grads.values()]
+    for n, (a, b) in enumerate(zip(met, call.gradients, strict=True)):
+        close(a, b, f"gradient {n} of {module}")
+
+
+def layered(model, state):
+    """PyTorch's state, one array for all layers and directions or two, as the model has it."""
+    rows = [a[n] for n in range(len(state[0])) for a in state]
+    paths = xr.tree.flatten(model.layer.state_sizes)
+    return xr.tree.fill(model.layer.state_sizes, dict(zip(paths, rows, strict=True)))
+
+
+def stacked(state, count):
+    """The model's state as PyTorch's ``count`` arrays."""
+    rows = xr.tree.leaves(state)
+    return [np.stack(rows[n::count]) for n in range(count)]
+
+
+@pytest.mark.parametrize("seed", range(COUNT))
+def test_recurrent_models(seed):
+    call = called(seed)
+    model, count = io.from_module(call.module), len(call.results) - 1
+    turned = call.x.ndim == 3 and not call.module.batch_first
+
+    def turn(a):
+        return a.swapaxes(0, 1) if turned else a
+
+    state = None if call.state is None else layered(model, call.state)
+    y, end, tape = model.forward(turn(call.x), state, lengths=call.lengths)
+    for n, (a, b) in enumerate(zip([turn(y), *stacked(end, count)], call.results, strict=True)):
+        close(a, b, f"result {n} of {call.module}")
+    dx, dstate, grads = model.backward(tape, turn(call.cotangents[0]), layered(model, call.cotangents[1:]))
+    met = [turn(dx), *(stacked(dstate, count) if call.state else []), *by_name(model, grads).values()]
+    for n, (a, b) in enumerate(zip(met, call.gradients, strict=True)):
+        close(a, b, f"gradient {n} of {call.module}")
 
 
 def by_name(model, tree):
@@ -117,9 +167,7 @@ def test_chains(seed):
     dy = rng.normal(size=tuple(ty.shape)) * real[..., None]
     parameters = dict(module.named_parameters(remove_duplicate=False))
     inputs = [tx] * (features is not None) + list(parameters.values())
-    wanted = (
-        torch.autograd.grad(torch.sum(ty * torch.tensor(dy)), inputs, allow_unused=True) if ty.requires_grad else []
-    )
+    wanted = torch.autograd.grad(torch.sum(ty * torch.tensor(dy)), inputs)
 
     x = np.where(padding(lengths, T, True).reshape(B, T, *[1] * (x.ndim - 2)), 0 if features is None else np.nan, x)
     y, _, tape = model.forward(x, lengths=lengths)
@@ -131,9 +179,8 @@ def test_chains(seed):
     for name, one in module.named_modules():  # there, the row of padding learns nothing
         if isinstance(one, torch.nn.Embedding) and one.padding_idx is not None:
             met[f"{name}.weight"][one.padding_idx] = 0
-    for a, b, what in zip(
-        [dx] * (features is not None) + list(met.values()), wanted, ["x", *met][-len(inputs) :], strict=True
-    ):
+    found = {"x": dx} | met if features is not None else met
+    for (what, a), b in zip(found.items(), wanted, strict=True):
         close(a, b, f"gradient of {what} in {module}")
 
 
