@@ -46,12 +46,14 @@ def arrays(root: Any, path: tuple[str, ...], size: int) -> list[np.ndarray]:
     return [_array(group, "/".join(path), str(n), size) for n in range(len(group))]
 
 
-def encode(found: dict[tuple[str, ...], np.ndarray]) -> bytes:
-    """The file of arrays by their paths."""
+def encode(groups: dict[tuple[str, ...], list[np.ndarray]]) -> bytes:
+    """The file of groups by their paths, each of arrays "0", "1", ..."""
     target = io.BytesIO()
-    with package().File(target, "w", libver="earliest", track_order=False) as root:
-        for path, a in found.items():
-            root.create_dataset("/".join(path), data=a, track_times=False)
+    with package().File(target, "w", libver="earliest") as root:
+        for path, found in groups.items():
+            group = root.create_group("/".join(path))
+            for n, a in enumerate(found):
+                group.create_dataset(str(n), data=a, track_times=False)
     return target.getvalue()
 
 

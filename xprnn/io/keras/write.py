@@ -5,6 +5,8 @@ import json
 import os
 from typing import Any
 
+import numpy as np
+
 from ...backend import to_numpy
 from ...model import Model
 from .. import store
@@ -12,7 +14,7 @@ from . import archive, hdf5
 from .chain import chain, group_names
 from .described import Entry, entries, serialized
 from .read import made_of
-from .weights import to_keras
+from .weights import Path, to_keras
 
 VERSION = "3.0.0"  # the oldest Keras that reads the files
 
@@ -49,19 +51,18 @@ def save(model: Model, path: str | os.PathLike) -> None:
     """
     found = _entries(model)
     shape, dtype = model.built()[0], model.backend.dtype
-    names = group_names([entry.described[0] for entry in found])
-    arrays = {
-        ("layers", group, *place, "vars", str(n)): a
-        for group, entry in zip(names, found, strict=True)
-        for place, part in to_keras(entry.layer, entry.params).items()
-        for n, a in enumerate(part)
-    }
+    groups: dict[Path, list[np.ndarray]] = {(): []}
+    for group, entry in zip(group_names([entry.described[0] for entry in found]), found, strict=True):
+        for place, part in {(): [], **to_keras(entry.layer, entry.params)}.items():
+            # Older Kerases want a group, be it empty, for all that stands on the way.
+            groups |= {("layers", group, *place[:n]): [] for n in range(len(place))}
+            groups["layers", group, *place] = part
     described = _config(found, [None, *shape], dtype, model.layer.takes_ids)
     chain(described)  # raises where Keras would give other numbers after a mask
     parts = {
         archive.METADATA: _json({"keras_version": VERSION, "written_by": "xprnn"}),
         archive.CONFIG: _json(described),
-        archive.WEIGHTS: hdf5.encode(arrays),
+        archive.WEIGHTS: hdf5.encode({(*path, "vars"): part for path, part in groups.items()}),
     }
     store.atomic(path, archive.encode(parts))
 
