@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from ...initializers import hollow
+
 MOST = 16  # arrays in one group; no layer has more than four
 
 
@@ -30,9 +32,10 @@ def opened(data: bytes) -> Iterator[Any]:
         raise ValueError(f"its weights are damaged or no HDF5 file: {error}") from error
 
 
-def arrays(root: Any, path: tuple[str, ...], size: int) -> list[np.ndarray]:
+def arrays(root: Any, path: tuple[str, ...], size: int, empty: bool) -> list[np.ndarray]:
     """The arrays "0", "1", ... of the group at ``path`` in a file of ``size`` bytes; none where there is no such group.
 
+    empty: leave the numbers in the file, the arrays are ``hollow`` then.
     Raises ValueError for links that lead elsewhere, for data that is kept outside the file, put together from other
     data, compressed, not float32 or float64, or larger than what the file has of it.
     """
@@ -43,7 +46,7 @@ def arrays(root: Any, path: tuple[str, ...], size: int) -> list[np.ndarray]:
         group = _inside(group, name, "Group")
     if len(group) > MOST:
         raise ValueError(f"its weights hold {len(group)} arrays in {'/'.join(path)}, of which {MOST} are the most")
-    return [_array(group, "/".join(path), str(n), size) for n in range(len(group))]
+    return [_array(group, "/".join(path), str(n), size, empty) for n in range(len(group))]
 
 
 def encode(groups: dict[tuple[str, ...], list[np.ndarray]]) -> bytes:
@@ -68,7 +71,7 @@ def _inside(group: Any, name: str, kind: str) -> Any:
     return group[name]
 
 
-def _array(group: Any, path: str, name: str, size: int) -> np.ndarray:
+def _array(group: Any, path: str, name: str, size: int, empty: bool) -> np.ndarray:
     dataset, where = _inside(group, name, "Dataset"), f"{path}/{name}"
     if dataset.external or dataset.is_virtual:
         raise ValueError(f"its weights {where} are kept outside the file")
@@ -79,4 +82,5 @@ def _array(group: Any, path: str, name: str, size: int) -> np.ndarray:
     claimed, stored = dataset.size * dataset.dtype.itemsize, dataset.id.get_storage_size()
     if claimed != stored or claimed > size:
         raise ValueError(f"its weights {where} claim to be {claimed} bytes; there are {stored} in a file of {size}")
-    return dataset[()].astype(dataset.dtype.newbyteorder("="))
+    kind = dataset.dtype.newbyteorder("=")
+    return hollow(dataset.shape, kind) if empty else dataset[()].astype(kind)

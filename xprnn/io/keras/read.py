@@ -43,8 +43,14 @@ def load(path: str | os.PathLike, backend: str | Backend = "numpy", dtype: str |
     h5py, FileError for a file that is damaged, contradicts itself, or holds what ``from_model`` refuses.
     """
     with store.opened(path, "a model of Keras's") as file:
-        made = _read(file)
+        made = _read(file, empty=False)
     return _placed(made, backend, dtype)
+
+
+def outline(path: str | os.PathLike) -> Made:
+    """What ``load`` finds in a .keras file, for whoever only wants to look: parameters are as good as their shapes."""
+    with store.opened(path, "a model of Keras's") as file:
+        return _read(file, empty=True)
 
 
 def made_of(model: Any) -> Made:
@@ -62,7 +68,7 @@ def made_of(model: Any) -> Made:
     return _made(chain(described), weights)
 
 
-def _read(file: BinaryIO) -> Made:
+def _read(file: BinaryIO, empty: bool) -> Made:
     parts = archive.read(file)
     about, described = store.parse(parts[archive.METADATA]), store.parse(parts[archive.CONFIG])
     if not str(about["keras_version"]).startswith("3."):
@@ -71,7 +77,7 @@ def _read(file: BinaryIO) -> Made:
     with hdf5.opened(data) as root:
 
         def weights(link: Link, path: Path) -> list[np.ndarray]:
-            return hdf5.arrays(root, ("layers", link.group, *path, "vars"), len(data))
+            return hdf5.arrays(root, ("layers", link.group, *path, "vars"), len(data), empty)
 
         return _made(found, weights)
 
