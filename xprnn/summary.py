@@ -23,7 +23,7 @@ class Part(NamedTuple):
     shared: bool = False
 
     @property
-    def count(self) -> int:
+    def learned(self) -> int:
         """How many numbers are learned here."""
         return 0 if self.shared else sum(map(math.prod, self.shapes.values()))
 
@@ -50,11 +50,11 @@ def summary(layer: Layer, input_shape: Shape) -> str:
         kind = type(part.layer).__name__
         how = " + ".join("×".join(map(str, size)) for size in part.shapes.values())
         how = f"shared with {part.name} above" if part.shared else how
-        rows.append((f"{part.name} ({kind})" if part.name else kind, axes(part.output), f"{part.count:,}", how))
+        rows.append((f"{part.name} ({kind})" if part.name else kind, axes(part.output), f"{part.learned:,}", how))
     widths = [max(len(row[column]) for row in rows) for column in range(3)]
     lines = [f"{a:<{widths[0]}}  {b:<{widths[1]}}  {c:>{widths[2]}}  {d}".rstrip() for a, b, c, d in rows]
     rule = "─" * max(map(len, lines))
-    return "\n".join([lines[0], rule, *lines[1:], rule, f"total parameters: {sum(part.count for part in found):,}"])
+    return "\n".join([lines[0], rule, *lines[1:], rule, f"total parameters: {sum(part.learned for part in found):,}"])
 
 
 def axes(shape: Shape) -> str:
