@@ -21,10 +21,11 @@ FEWEST_RECURRENT, FEWEST = 18, {"jax": 90}
 FEWEST_ELSEWHERE = 800
 # Bools have no order in the standard. An empty array has no largest element; ONNX says that it is -inf.
 NOT_IN_STANDARD = ("test_reduce_max_bool_inputs", "test_reduce_min_bool_inputs")
+ROUNDED = ("test_averagepool_2d_ceil_last_window_starts_on_pad",)  # to four digits
 # Why a file of the package's is refused here.
 REFUSED = (
-    "is not known", "its element type has", "known is", "operators are of version", "of which version", "a graph of",
-    "it is no tensor", "of the domain",
+    "is not known", "known are", "known is", "its element type has", "operators are of version", "of which version",
+    "a graph of", "it is no tensor", "of the domain",
 )  # fmt: skip
 
 
@@ -112,7 +113,7 @@ def test_other_cases(backend, tmp_path):
         if backend.name == "array_api_strict" and case.name in NOT_IN_STANDARD:
             continue
         try:
-            check(case, backend, tmp_path / "model.onnx", 2e-6)
+            check(case, backend, tmp_path / "model.onnx", 1e-4 if case.name in ROUNDED else 2e-6)
         except FileError as error:
             assert any(words in str(error) for words in REFUSED), error
         except BackendError as error:  # PyTorch has few operators for uint16, uint32 and uint64

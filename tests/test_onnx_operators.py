@@ -242,6 +242,28 @@ def old_unsqueeze(rng, op):
     return [floats(rng, shape_of(rng, 1, 3))], {"axes": [0, 2]}, 1
 
 
+@case("MaxPool", "AveragePool", times=20)
+def pools(rng, op):
+    rank = int(rng.integers(1, 3))
+    lengths, strides = rng.integers(1, 4, (2, rank))
+    pads = [int(rng.integers(length)) for length in (*lengths, *lengths)]
+    attributes = {"kernel_shape": lengths.tolist(), "strides": strides.tolist(), "pads": pads}
+    if rng.random() < 0.4:  # where windows leave gaps, onnxruntime finds its own padding negative
+        automatic = str(rng.choice(["SAME_UPPER", "SAME_LOWER", "VALID"]))
+        attributes = {"kernel_shape": lengths.tolist(), "auto_pad": automatic}
+        attributes["strides"] = np.minimum(lengths, strides).tolist()
+    if op == "AveragePool":
+        attributes["count_include_pad"] = int(rng.integers(2))
+    elif "pads" in attributes:
+        attributes |= {"dilations": rng.integers(1, 3, rank).tolist(), "ceil_mode": int(rng.integers(2))}
+    return [floats(rng, (2, 3, *rng.integers(5, 8, rank)))], attributes, 1
+
+
+@case("GlobalAveragePool", "GlobalMaxPool")
+def whole_pools(rng, op):
+    return [floats(rng, (*shape_of(rng, 2, 2), *shape_of(rng, 1, 2)))], {}, 1
+
+
 @pytest.mark.parametrize("name", CASES)
 def test_operator(name, tmp_path):
     op, draw, opset, times = CASES[name]

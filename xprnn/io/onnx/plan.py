@@ -97,6 +97,8 @@ class _Planner:
             return
         operator = find(node.op, self.opset)
         assert operator is not None
+        if any(node.outputs[operator.outputs :]):
+            raise ValueError(f"it has {len(node.outputs)} outputs; known are {operator.outputs}")
         forms = dict.fromkeys(operator.numbers, "numbers") | dict.fromkeys(operator.host, "host")
         far = any(name in self.device for n, name in enumerate(node.inputs) if n not in forms)
         xp = self.backend.xp if far else np

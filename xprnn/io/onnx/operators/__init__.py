@@ -1,13 +1,13 @@
 """ONNX's operators as plain functions on arrays of any library, found by their names."""
 
-from . import activations, constants, elementwise, indexing, layers, reductions, shapes
+from . import activations, constants, elementwise, indexing, layers, pooling, reductions, shapes
 from .base import Operator
 
 __all__ = ["OPERATORS", "Operator", "find"]
 
 OPERATORS: dict[str, Operator] = {
-    **activations.TABLE, **constants.TABLE, **elementwise.TABLE, **indexing.TABLE, **layers.TABLE, **reductions.TABLE,
-    **shapes.TABLE,
+    **activations.TABLE, **constants.TABLE, **elementwise.TABLE, **indexing.TABLE, **layers.TABLE, **pooling.TABLE,
+    **reductions.TABLE, **shapes.TABLE,
 }  # fmt: skip
 
 

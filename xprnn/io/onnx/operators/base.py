@@ -17,12 +17,14 @@ class Operator(NamedTuple):
     attribute and another as an input is an argument of that name, and ``outputs`` the number of outputs.
     numbers: which inputs are wanted as tuples of Python numbers, however they are shaped.
     host:    which are wanted as NumPy arrays.
+    outputs: how many outputs there can be.
     only:    the attributes of which one value alone is known here.
     """
 
     function: Callable[..., Any]
     numbers: tuple[int, ...] = ()
     host: tuple[int, ...] = ()
+    outputs: int = 1
     only: dict[str, Any] = {}  # noqa: RUF012 (nobody changes it)
 
 

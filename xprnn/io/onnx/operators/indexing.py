@@ -74,6 +74,6 @@ def _forward(xp: Namespace, indices: Array, size: int) -> Array:
 
 TABLE = {
     "Gather": Operator(gather), "GatherElements": Operator(gather_elements), "OneHot": Operator(one_hot, numbers=(1,)),
-    "ReverseSequence": Operator(reverse_sequence), "TopK": Operator(top, numbers=(1,)),
+    "ReverseSequence": Operator(reverse_sequence), "TopK": Operator(top, numbers=(1,), outputs=2),
     "ScatterElements": Operator(scatter_elements, only={"reduction": "none"}),
 }  # fmt: skip

@@ -1,4 +1,4 @@
-"""Operators that are layers: products with weights, norms, softmax, dropout, pooling over all there is."""
+"""Operators that are layers: products with weights, norms, softmax, dropout."""
 
 import math
 
@@ -78,15 +78,10 @@ def _matrix(xp: Namespace, x: Array, axis: int) -> Array:
     return xp.reshape(x, (math.prod(x.shape[:at]), math.prod(x.shape[at:])))
 
 
-def _pool(name: str) -> Operator:
-    """The operator over all axes behind the batch and the channels."""
-    return Operator(lambda xp, x: getattr(xp, name)(x, axis=tuple(range(2, x.ndim)), keepdims=True))
-
-
 TABLE = {
     "BatchNormalization": Operator(batch_norm, only={"training_mode": 0, "spatial": 1}),
-    "Dropout": Operator(dropout, numbers=(1, 2)), "Gemm": Operator(gemm), "GlobalAveragePool": _pool("mean"),
-    "GlobalMaxPool": _pool("max"), "LayerNormalization": Operator(layer_norm), "LogSoftmax": Operator(_log_softmax),
+    "Dropout": Operator(dropout, numbers=(1, 2), outputs=2), "Gemm": Operator(gemm),
+    "LayerNormalization": Operator(layer_norm, outputs=3), "LogSoftmax": Operator(_log_softmax),
     "MatMul": Operator(matmul), "Softmax": Operator(_softmax),
 }  # fmt: skip
 BEFORE_13 = {"LogSoftmax": Operator(_flat_log_softmax), "Softmax": Operator(_flat_softmax)}

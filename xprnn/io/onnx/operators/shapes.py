@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import sys
 from typing import Any
 
 import numpy as np
@@ -76,7 +77,7 @@ def split(
     if sum(split) != x.shape[axis] or len(split) != outputs or min(split) < 0:
         raise ValueError(f"{x.shape[axis]} are not cut into {outputs} parts of {tuple(split)}")
     ends = list(itertools.accumulate(map(int, split)))
-    return tuple(x[_along(axis, end - int(part), end)] for end, part in zip(ends, split, strict=True))
+    return tuple(x[along(axis, end - int(part), end)] for end, part in zip(ends, split, strict=True))
 
 
 def slice_(xp: Namespace, x: Array, starts: Any, ends: Any, axes: Any = None, steps: Any = None) -> Array:
@@ -86,11 +87,11 @@ def slice_(xp: Namespace, x: Array, starts: Any, ends: Any, axes: Any = None, st
         start, end, step, length = int(start), int(end), int(step), x.shape[axis]
         there = range(length)[start:end:step]
         if not there:
-            x = x[_along(axis, 0, 0)]
+            x = x[along(axis, 0, 0)]
         elif step > 0:
-            x = x[_along(axis, there[0], there[-1] + 1, step)]
+            x = x[along(axis, there[0], there[-1] + 1, step)]
         else:  # not every library has negative steps
-            x = xp.flip(x[_along(axis, there[-1], there[0] + 1, -step)], axis=axis)
+            x = xp.flip(x[along(axis, there[-1], there[0] + 1, -step)], axis=axis)
     return x
 
 
@@ -102,7 +103,7 @@ def pad(
     filling = constant_value[0] if constant_value else value
     chosen = positions(range(x.ndim) if axes is None else axes, x.ndim)
     for axis, before, after in zip(chosen, pads[: len(chosen)], pads[len(chosen) :], strict=True):
-        x = x[_along(axis, max(0, -before), max(0, x.shape[axis] + min(0, after)))]
+        x = x[along(axis, max(0, -before), max(0, x.shape[axis] + min(0, after)))]
         parts = [x]
         for place, count in ((0, before), (len(parts) + 1, after)):
             if count > 0:
@@ -112,7 +113,7 @@ def pad(
     return x
 
 
-def _along(axis: int, start: int, end: int, step: int = 1) -> tuple:
+def along(axis: int, start: int, end: int, step: int = 1) -> tuple:
     """The index that cuts one axis."""
     return (*(slice(None),) * axis, slice(start, end, step), ...)
 
@@ -121,7 +122,7 @@ TABLE = {
     "Concat": Operator(concat), "Expand": Operator(expand, numbers=(1,)), "Flatten": Operator(flatten),
     "Pad": Operator(pad, numbers=(1, 2, 3), only={"mode": "constant"}), "Reshape": Operator(reshape, numbers=(1,)),
     "Shape": Operator(shape), "Size": Operator(size), "Slice": Operator(slice_, numbers=(1, 2, 3, 4)),
-    "Split": Operator(split, numbers=(1,)), "Squeeze": Operator(squeeze, numbers=(1,)),
+    "Split": Operator(split, numbers=(1,), outputs=sys.maxsize), "Squeeze": Operator(squeeze, numbers=(1,)),
     "Tile": Operator(tile, numbers=(1,)), "Transpose": Operator(transpose),
     "Unsqueeze": Operator(unsqueeze, numbers=(1,)),
 }  # fmt: skip
