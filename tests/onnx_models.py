@@ -83,7 +83,7 @@ SEQUENCES = RECURRENT | {
     ),
     "everything": (
         xr.Sequential(xr.Embedding(7, 3), xr.SequenceDropout(0.1), xr.LSTM(4, bidirectional=True), xr.LayerNorm(),
-                      xr.Dense(3, "gelu_tanh"), xr.GRU(3, 2), xr.Pooling("max"), xr.Dense(2, "softmax")),
+                      xr.Dense(3, "gelu"), xr.GRU(3, 2), xr.Pooling("max"), xr.Dense(2, "softmax")),
         (None,),
     ),
 } | {f"pooling-{kind}": xr.Sequential(xr.Pooling(kind), xr.Dense(2)) for kind in ("last", "mean", "max")}  # fmt: skip

@@ -235,7 +235,6 @@ REFUSED = [
     (lambda: nn.Sequential(nn.Embedding(3, 2, max_norm=1.0)), ValueError, r"'0' \(Embedding\) has max_norm=1.0"),
     (lambda: nn.Embedding(3, 2, scale_grad_by_freq=True), ValueError, "the Embedding has scale_grad_by_freq=True"),
     (lambda: nn.LayerNorm((4, 3)), ValueError, "it is over 2 axes"),
-    (lambda: nn.Sequential(nn.GELU()), ValueError, "has approximate='none', and only 'tanh' can be converted"),
     (lambda: nn.Sequential(nn.Softplus(2.0)), ValueError, "has beta=2.0, and only 1.0"),
     (lambda: nn.Sequential(nn.Hardtanh(0, 6)), ValueError, "has min_val=0"),
     (lambda: nn.Sequential(nn.ReLU6()), ValueError, r"'0' \(ReLU6\) has min_val=0"),

@@ -138,7 +138,7 @@ def test_init_foretells_the_shape(name):
     [
         (lambda: Dense(0), r"Dense: units must be an integer above 0, not 0"),
         (lambda: Dense(2.5), r"Dense: units must be an integer above 0, not 2.5"),
-        (lambda: Dense(2, "gelu"), r"no activation 'gelu'"),
+        (lambda: Dense(2, "glu"), r"no activation 'glu'"),
         (lambda: Embedding(0, 2), r"Embedding: vocab must be"),
         (lambda: Embedding(2, True), r"Embedding: units must be .* not True"),
         (lambda: Dropout(1.0), r"Dropout: rate must be a number from 0 to below 1, not 1.0"),

@@ -8,7 +8,7 @@ from torch import nn
 
 ACTIVATIONS = (
     nn.Tanh(), nn.Sigmoid(), nn.ReLU(), nn.LeakyReLU(), nn.LeakyReLU(0.3), nn.ELU(), nn.ELU(0.7), nn.SELU(), nn.SiLU(),
-    nn.GELU("tanh"), nn.Softplus(), nn.Softsign(), nn.Hardtanh(), nn.Softmax(dim=-1), nn.Identity(),
+    nn.GELU(), nn.GELU("tanh"), nn.Softplus(), nn.Softsign(), nn.Hardtanh(), nn.Softmax(dim=-1), nn.Identity(),
     nn.Dropout(0.5),
 )  # fmt: skip
 RECURRENT = (nn.RNN, nn.LSTM, nn.GRU)

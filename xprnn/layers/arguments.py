@@ -11,9 +11,9 @@ from .base import Layer
 from .recurrent import Stack
 
 ACTIVATIONS = {
-    "linear": "identity", "elu": "elu", "celu": "elu", "exponential": "exp", "hard_sigmoid": "hard_sigmoid",
-    "hard_tanh": "hard_tanh", "leaky_relu": "leaky_relu(0.2)", "relu": "relu", "selu": "selu", "sigmoid": "sigmoid",
-    "silu": "silu", "softmax": "softmax", "softplus": "softplus", "softsign": "softsign", "swish": "silu",
+    "linear": "identity", "elu": "elu", "celu": "elu", "exponential": "exp", "gelu": "gelu",
+    "hard_sigmoid": "hard_sigmoid", "hard_tanh": "hard_tanh", "leaky_relu": "leaky_relu(0.2)", "relu": "relu",
+    "selu": "selu", "sigmoid": "sigmoid", "silu": "silu", "softmax": "softmax", "softplus": "softplus", "softsign": "softsign", "swish": "silu",
     "tanh": "tanh",
 }  # fmt: skip
 

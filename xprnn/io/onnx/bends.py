@@ -30,6 +30,7 @@ _CUBE = ("Mul", X, ("Mul", X, X))
 _INNER = ("Mul", 0.7978845608028654, ("Add", X, ("Mul", 0.044715, _CUBE)))
 COMPOSED: dict[str, tuple] = {
     "affine": ("Add", ("Mul", X, "alpha"), "beta"),
+    "gelu": ("Mul", 0.5, ("Mul", X, ("Add", 1.0, ("Erf", ("Mul", X, 0.7071067811865476))))),
     "gelu_tanh": ("Mul", 0.5, ("Mul", X, ("Add", 1.0, ("Tanh", _INNER)))),
     "hard_tanh": ("Clip", X, -1.0, 1.0),
     "scaled_tanh": ("Mul", ("Tanh", ("Mul", X, "beta")), "alpha"),

@@ -67,7 +67,7 @@ KNOWN = {
     "Dropout": Known(lambda m: Dropout(float(m.p))),
     "LeakyReLU": Known(lambda m: Activation(f"leaky_relu({float(m.negative_slope)})")),
     "ELU": Known(lambda m: Activation(f"elu({float(m.alpha)})")),
-    "GELU": _named("gelu_tanh", approximate="tanh"),
+    "GELU": Known(lambda m: Activation({"none": "gelu", "tanh": "gelu_tanh"}[m.approximate])),
     "Hardsigmoid": _named("hard_sigmoid"),
     "Hardtanh": _named("hard_tanh", min_val=-1.0, max_val=1.0),
     "Identity": _named("identity"),

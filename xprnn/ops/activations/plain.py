@@ -9,12 +9,15 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ...types import Array, Namespace
+from ..erf import erf
 
 LEAK = 0.01
 SELU_ALPHA = 1.6732632423543772
 SELU_SCALE = 1.0507009873554805
 GELU_RATE = 0.7978845608028654  # √(2/π)
 GELU_CUBE = 0.044715
+HALF_ROOT = 0.7071067811865476  # √½
+DENSITY = 0.3989422804014327  # 1/√(2π)
 
 
 @dataclass(frozen=True)
@@ -142,6 +145,16 @@ def _gelu_tanh_slope(xp: Namespace, x: Array) -> Array:
     return 0.5 * (1.0 + t) + 0.5 * GELU_RATE * (1.0 - t * t) * v * (1.0 + 3.0 * GELU_CUBE * (v * v))
 
 
+def _gelu(xp: Namespace, x: Array) -> Array:
+    """x Φ(x), with Φ the normal distribution's (Hendrycks and Gimpel, 2016)."""
+    return 0.5 * x * (1.0 + erf(xp, HALF_ROOT * x))
+
+
+def _gelu_slope(xp: Namespace, x: Array) -> Array:
+    v = clip(xp, x, 40.0)  # beyond it the density is 0, while the square could overflow
+    return 0.5 * (1.0 + erf(xp, HALF_ROOT * x)) + DENSITY * v * xp.exp(-0.5 * (v * v))
+
+
 def _hard_sigmoid(xp: Namespace, x: Array) -> Array:
     """x/6 + ½, cut to [0, 1] (as in PyTorch and Keras 3)."""
     return clip(xp, x, 3.0) / 6.0 + 0.5
@@ -174,13 +187,14 @@ SELU = Activation("selu", _selu, _selu_slope, "output")
 SOFTPLUS = Activation("softplus", _softplus, sigmoid, "input")
 SOFTSIGN = Activation("softsign", _softsign, _softsign_slope, "output")
 SILU = Activation("silu", _silu, _silu_slope, "input")
+GELU = Activation("gelu", _gelu, _gelu_slope, "input")
 GELU_TANH = Activation("gelu_tanh", _gelu_tanh, _gelu_tanh_slope, "input")
 HARD_SIGMOID = Activation("hard_sigmoid", _hard_sigmoid, _hard_sigmoid_slope, "input")
 HARD_TANH = Activation("hard_tanh", _hard_tanh, _hard_tanh_slope, "output")
 EXP = Activation("exp", _exp, _identity, "output")
 
 _ALL = (
-    IDENTITY, TANH, SIGMOID, RELU, LEAKY_RELU, ELU, SELU, SOFTPLUS, SOFTSIGN, SILU, GELU_TANH,
+    IDENTITY, TANH, SIGMOID, RELU, LEAKY_RELU, ELU, SELU, SOFTPLUS, SOFTSIGN, SILU, GELU, GELU_TANH,
     HARD_SIGMOID, HARD_TANH, EXP,
 )
 ACTIVATIONS = {one.name: one for one in _ALL} | {"linear": IDENTITY, "swish": SILU}
