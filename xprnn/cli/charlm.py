@@ -1,8 +1,6 @@
 """A character model: a network with the characters it knows and the run that made it, and its file."""
 
 import hashlib
-import os
-import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,7 +13,7 @@ from ..layers.embedding import Embedding
 from ..layers.sequential import Sequential
 from ..model import Model
 from .options import CELLS, Options
-from .problem import Problem
+from .problem import Problem, check_writable
 
 KIND = "character model"
 
@@ -94,11 +92,7 @@ def check_output(path: str, resume: bool) -> None:
     if target.is_dir() or target.suffix == ".png":
         what = "a folder" if target.is_dir() else "where the picture goes"
         raise Problem(f"cannot write {path}: that is {what}, --output names the model's file")
-    try:
-        with tempfile.TemporaryFile(dir=target.parent):
-            pass
-    except OSError as error:
-        raise Problem(f"cannot write {path}: {os.fspath(target.parent)}: {error.strerror}") from error
+    check_writable(path)
     if resume or not target.exists():
         return
     try:
