@@ -7,7 +7,7 @@ import numpy as np
 
 from ...backend import BackendError
 from ...types import Namespace
-from .graph import Node
+from .graph import Node, shown
 from .operators import Operator
 from .tensors import kind
 
@@ -30,9 +30,9 @@ def keywords(node: Node, operator: Operator, xp: Namespace, floats: dict[str, st
     known = inspect.signature(operator.function).parameters
     for name, value in given.items():
         if name not in known:
-            raise ValueError(f"its attribute {name!r} is not known")
+            raise ValueError(f"its attribute {shown(name)} is not known")
         if name in operator.only and value != operator.only[name]:
-            raise ValueError(f"its {name} is {value!r}; known is {operator.only[name]!r} alone")
+            raise ValueError(f"its {name} is {shown(str(value))}; known is {operator.only[name]!r} alone")
         if isinstance(value, np.ndarray):
             given[name] = value.astype(floats.get(value.dtype.name, value.dtype.name), copy=False)
     if "to" in given:
@@ -54,6 +54,6 @@ def dtype(xp: Namespace, name: str) -> Any:
 def _constant(attributes: dict[str, Any]) -> np.ndarray:
     """What a Constant node holds."""
     if len(attributes) != 1 or not attributes.keys() <= CONSTANTS.keys():
-        raise ValueError(f"it holds {', '.join(attributes) or 'nothing'}, and not one of {', '.join(CONSTANTS)}")
+        raise ValueError(f"it holds {shown(', '.join(attributes))}, and not one of {', '.join(CONSTANTS)}")
     ((name, value),) = attributes.items()
     return np.asarray(value, CONSTANTS[name])

@@ -26,7 +26,7 @@ class Node(NamedTuple):
     attributes: dict[str, Any]
 
     def __str__(self) -> str:
-        return f"{self.op} node {self.name or '->'.join(self.outputs)!r}"
+        return f"{shown(self.op)[1:-1]} node {shown(self.name or '->'.join(self.outputs))}"
 
 
 class Graph(NamedTuple):
@@ -42,3 +42,8 @@ class Graph(NamedTuple):
     nodes: tuple[Node, ...]
     constants: dict[str, np.ndarray]
     opset: int
+
+
+def shown(name: str) -> str:
+    """A name out of a file for a message: in quotes, printable, and not too long."""
+    return repr(name if len(name) <= 60 else f"{name[:57]}...")

@@ -21,7 +21,7 @@ from .graph import Graph, Node
 from .operators import Operator, find
 
 NOTHING = 0  # the slot of inputs that are left out
-WORTH = 2**24
+WORTH = 2**22
 ON_HOST = ("Shape", "Size")  # these give NumPy arrays wherever their input is
 
 
@@ -55,7 +55,7 @@ def plan(graph: Graph, backend: Backend, floats: dict[str, str]) -> Plan:
     """
     for node in graph.nodes:
         if node.op not in recurrent.OPERATORS and find(node.op, graph.opset) is None:
-            raise FileError(f"{node}: the operator {node.op} is not known")
+            raise FileError(f"{node}: the operator is not known")
     planner = _Planner(graph, backend, floats)
     inputs = tuple(planner.slot(value.name) for value in graph.inputs)
     for node in graph.nodes:
@@ -133,11 +133,13 @@ class _Planner:
 
     def _fold(self, node: Node, operator: Operator, call: Callable) -> bool:
         """Compute a node now, unless that could make more numbers than a file of this size is worth."""
-        given = [self.constants[name] if name else None for name in node.inputs]
-        sizes = [max(1, a.size) for n, a in enumerate(given) if a is not None and n not in operator.numbers]
-        if (sum(sizes) if node.op == "Concat" else math.prod(sizes)) > self._room:
+        arguments: list[Any] = [self.constants[name] if name else None for name in node.inputs]
+        sizes = [max(1, a.size) for n, a in enumerate(arguments) if a is not None and n not in operator.numbers]
+        for n in operator.numbers:
+            if n < len(arguments) and arguments[n] is not None:
+                arguments[n] = _numbers(arguments[n])
+        if (operator.cost(*arguments) if operator.cost else math.prod(sizes)) > self._room:
             return False
-        arguments = (_numbers(a) if n in operator.numbers and a is not None else a for n, a in enumerate(given))
         with np.errstate(all="ignore"):
             made = call(*arguments)
         for name, array in zip(node.outputs, made if isinstance(made, tuple) else (made,), strict=False):

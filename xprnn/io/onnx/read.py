@@ -6,7 +6,7 @@ from typing import Any, BinaryIO, NamedTuple
 
 from .. import store
 from . import schemas, tensors
-from .graph import Graph, Node, Value
+from .graph import Graph, Node, Value, shown
 from .package import package
 
 OLDEST_OPSET = 7
@@ -30,7 +30,7 @@ class _Made(NamedTuple):
         if not name:
             raise ValueError(f"{maker} has no name")
         if name in self.names:
-            raise ValueError(f"{name!r} is made twice, by {self.names[name]} and by {maker}")
+            raise ValueError(f"{shown(name)} is made twice, by {self.names[name]} and by {maker}")
         self.names[name] = maker
 
 
@@ -67,13 +67,13 @@ def _parsed(onnx: Any, file: BinaryIO) -> Any:
 def _graph(model: Any, outside: tensors.Outside, newest: int, empty: bool) -> Graph:
     opset, proto = _opset(model, newest), model.graph
     if model.functions:
-        raise ValueError(f"it defines functions ({model.functions[0].name!r}), which are not read")
+        raise ValueError(f"it defines functions ({shown(model.functions[0].name)}), which are not read")
     if proto.sparse_initializer:
         raise ValueError("it has sparse tensors, which are not read")
     made, constants = _Made({}), {}
     for tensor in proto.initializer:
         made.add(tensor.name, "an initializer")
-        constants[tensor.name] = _told(f"tensor {tensor.name!r}", tensors.decode, tensor, outside, empty)
+        constants[tensor.name] = _told(f"tensor {shown(tensor.name)}", tensors.decode, tensor, outside, empty)
     inputs = [value for value in proto.input if value.name not in constants]
     for value in inputs:
         made.add(value.name, "an input")
@@ -84,7 +84,7 @@ def _graph(model: Any, outside: tensors.Outside, newest: int, empty: bool) -> Gr
     outputs = _values("output", proto.output)
     for value in outputs:
         if value.name not in made.names:
-            raise ValueError(f"its output {value.name!r} is made by nobody")
+            raise ValueError(f"its output {shown(value.name)} is made by nobody")
     if not outputs:
         raise ValueError("it has no outputs")
     return Graph(_values("input", inputs), outputs, nodes, constants, opset)
@@ -105,7 +105,7 @@ def _values(what: str, protos: Any) -> tuple[Value, ...]:
     names = [proto.name for proto in protos]
     if len(set(names)) != len(names):
         raise ValueError(f"two of its {what}s have the same name")
-    return tuple(_told(f"{what} {proto.name!r}", _value, proto) for proto in protos)
+    return tuple(_told(f"{what} {shown(proto.name)}", _value, proto) for proto in protos)
 
 
 def _value(proto: Any) -> Value:
@@ -123,17 +123,17 @@ def _node(proto: Any, made: _Made, later: set[str], outside: tensors.Outside) ->
     """A node whose inputs have been made before; what it makes is added to ``made``."""
     node = Node(proto.op_type, proto.name, tuple(proto.input), tuple(proto.output), {})
     if proto.domain not in STANDARD:
-        raise ValueError(f"{node} is of the domain {proto.domain!r}, of which no operators are known")
+        raise ValueError(f"{node} is of the domain {shown(proto.domain)}, of which no operators are known")
     for name in node.inputs:
         if name and name not in made.names:
             why = "made by it or a later node: there is a cycle" if name in later else "made by nobody"
-            raise ValueError(f"{node} takes {name!r}, which is {why}")
+            raise ValueError(f"{node} takes {shown(name)}, which is {why}")
     for name in filter(None, node.outputs):
         made.add(name, str(node))
     for attribute in proto.attribute:
         if attribute.name in node.attributes:
-            raise ValueError(f"{node} has its attribute {attribute.name!r} twice")
-        what = f"{node}, attribute {attribute.name!r}"
+            raise ValueError(f"{node} has its attribute {shown(attribute.name)} twice")
+        what = f"{node}, attribute {shown(attribute.name)}"
         node.attributes[attribute.name] = _told(what, _attribute, attribute, outside)
     return node
 

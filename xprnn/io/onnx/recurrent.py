@@ -23,7 +23,7 @@ from ...ops.masks import clean, from_lengths
 from ...scan import scan
 from ...types import Array, Params
 from ..layouts import ONNX, ours
-from .graph import Node
+from .graph import Node, shown
 
 # The activations an operator has for each direction where none are named, the first of them being the gates'.
 DEFAULTS = {"RNN": ("Tanh",), "GRU": ("Sigmoid", "Tanh"), "LSTM": ("Sigmoid", "Tanh", "Tanh")}
@@ -53,7 +53,7 @@ def check(node: Node) -> None:
     """Raise ValueError if the node's attributes have values that there are not."""
     for name, allowed in (("direction", tuple(DIRECTIONS)), ("layout", (0, 1)), ("input_forget", (0, 1))):
         if node.attributes.get(name, allowed[0]) not in allowed:
-            raise ValueError(f"its {name} is {node.attributes[name]!r}, and not one of {allowed}")
+            raise ValueError(f"its {name} is {shown(str(node.attributes[name]))}, and not one of {allowed}")
     for direction in range(len(directions(node))):
         cell(node, direction, 1)
 
@@ -81,7 +81,7 @@ def activations(node: Node, direction: int) -> tuple[str, ...]:
 def _activation(given: str, numbers: list) -> str:
     """The name here of an activation, with the next numbers where it takes any."""
     if given.lower() not in _ACTIVATIONS:
-        raise ValueError(f"there is no activation {given!r}")
+        raise ValueError(f"there is no activation {shown(given)}")
     name, defaults = _ACTIVATIONS[given.lower()]
     values = [next(rest, default) for rest, default in zip(numbers, defaults, strict=False)]
     if None in values:

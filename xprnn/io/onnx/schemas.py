@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from .graph import Node
+from .graph import Node, shown
 
 # ONNX's names for the types of attributes, and what Python has for them.
 _ONE: dict[str, type | tuple[type, ...]] = {"FLOAT": (float, int), "INT": int, "STRING": str, "TENSOR": np.ndarray}
@@ -33,14 +33,14 @@ def check(node: Node, opset: int) -> None:
 def _check_attributes(given: dict[str, Any], known: Any) -> None:
     for name, value in given.items():
         if name not in known:
-            raise ValueError(f"it has no attribute {name!r}")
+            raise ValueError(f"it has no attribute {shown(name)}")
         kind = known[name].type.name
         if kind.endswith("S"):
             right = isinstance(value, tuple) and all(isinstance(one, _ONE.get(kind[:-1], ())) for one in value)
         else:
             right = isinstance(value, _ONE.get(kind, ()))
         if not right:
-            raise ValueError(f"its attribute {name!r} is of another type than {kind}")
+            raise ValueError(f"its attribute {shown(name)} is of another type than {kind}")
     for name, attribute in known.items():
         if attribute.required and name not in given:
-            raise ValueError(f"its attribute {name!r} is missing")
+            raise ValueError(f"its attribute {shown(name)} is missing")

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ...initializers import hollow
+from .graph import shown
 
 MOST_AXES = 32
 
@@ -55,7 +56,7 @@ class Outside:
         """The ``size`` bytes that an entry of external data speaks of. Raises ValueError if they are not there."""
         location = about.get("location", "")
         if not location or Path(location).name != location or set(location) & set("/\\:\0") or location == "..":
-            raise ValueError(f"external data is read from a file beside the model only, not from {location!r}")
+            raise ValueError(f"external data is read from a file beside the model only, not from {shown(location)}")
         offset, length = (_whole(name, about.get(name, default)) for name, default in (("offset", "0"), ("length", "")))
         if length not in (None, size):
             raise ValueError(f"its shape and type take {size} bytes, its external data has a length of {length}")
@@ -68,7 +69,7 @@ class Outside:
         folder = Path(os.path.realpath(self._folder))
         path = Path(os.path.realpath(folder / location))
         if path.parent != folder:
-            raise ValueError(f"external data {location!r} is a link that leaves the model's folder")
+            raise ValueError(f"external data {shown(location)} is a link that leaves the model's folder")
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0))
         with os.fdopen(descriptor, "rb") as file:
             status = os.fstat(file.fileno())
@@ -76,13 +77,13 @@ class Outside:
             taken = sum(part[2] for part in self._parts if part[0] == location)
             if offset + size > there or taken + size > there:
                 raise ValueError(
-                    f"external data {location!r} has {there} bytes: {size} from {offset} on, beside {taken} that other "
-                    "tensors have read, are more than that"
+                    f"external data {shown(location)} has {there} bytes: {size} from {offset} on, beside {taken} that "
+                    "other tensors have read, are more than that"
                 )
             file.seek(offset)
             data = file.read(size)
         if len(data) != size:
-            raise ValueError(f"external data {location!r} became shorter while it was read")
+            raise ValueError(f"external data {shown(location)} became shorter while it was read")
         return data
 
 
@@ -164,5 +165,5 @@ def _whole(name: str, text: str) -> int | None:
     if text == "":
         return None
     if not (text.isascii() and text.isdigit()) or len(text) > 20:
-        raise ValueError(f"the {name} of its external data is no number of bytes: {text[:40]!r}")
+        raise ValueError(f"the {name} of its external data is no number of bytes: {shown(text)}")
     return int(text)

@@ -1,13 +1,10 @@
 """What the table of operators is made of."""
 
-import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from ....arrays import device
 from ....types import Array, Namespace
-
-MOST = 2**27
 
 
 class Operator(NamedTuple):
@@ -18,6 +15,7 @@ class Operator(NamedTuple):
     numbers: which inputs are wanted as tuples of Python numbers, however they are shaped.
     host:    which are wanted as NumPy arrays.
     outputs: how many outputs there can be.
+    cost:    of the inputs in these forms, a bound on how many numbers it makes; else the product of their sizes.
     only:    the attributes of which one value alone is known here.
     """
 
@@ -25,14 +23,8 @@ class Operator(NamedTuple):
     numbers: tuple[int, ...] = ()
     host: tuple[int, ...] = ()
     outputs: int = 1
+    cost: Callable[..., float] | None = None
     only: dict[str, Any] = {}  # noqa: RUF012 (nobody changes it)
-
-
-def room(*shape: int) -> tuple[int, ...]:
-    """The shape, which comes out of numbers in the file. ValueError where it is larger than one can mean."""
-    if any(size < 0 for size in shape) or math.prod(shape) > MOST:
-        raise ValueError(f"it would make an array of shape {shape}; sizes are 0 or more, and at most {MOST} together")
-    return shape
 
 
 def position(axis: int, rank: int) -> int:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from ....types import Array, Namespace
-from .base import Operator, room
+from .base import Operator
 
 
 def constant(xp: Namespace, *, value: np.ndarray) -> np.ndarray:
@@ -15,15 +15,19 @@ def constant(xp: Namespace, *, value: np.ndarray) -> np.ndarray:
 
 
 def constant_of_shape(xp: Namespace, shape: tuple[int, ...], *, value: np.ndarray) -> np.ndarray:
-    return np.full(room(*map(int, shape)), value.reshape(-1)[0], value.dtype)
+    return np.full(shape, value.reshape(-1)[0], value.dtype)
 
 
 def range_(xp: Namespace, start: np.ndarray, limit: np.ndarray, delta: np.ndarray) -> np.ndarray:
     """start, start + delta, ... before limit."""
+    return (start + np.arange(_count(start, limit, delta), dtype=start.dtype) * delta).astype(start.dtype)
+
+
+def _count(start: np.ndarray, limit: np.ndarray, delta: np.ndarray) -> int:
+    """How many numbers a Range has."""
     if not delta:
         raise ValueError("its delta is 0")
-    count = max(0, math.ceil((limit.item() - start.item()) / delta.item()))
-    return (start + np.arange(*room(count), dtype=start.dtype) * delta).astype(start.dtype)
+    return max(0, math.ceil((limit.item() - start.item()) / delta.item()))
 
 
 def cast(xp: Namespace, x: Array, *, to: Any, saturate: int = 1, round_mode: str = "up") -> Array:
@@ -37,5 +41,6 @@ def cast_like(xp: Namespace, x: Array, other: Array, *, saturate: int = 1, round
 
 TABLE = {
     "Cast": Operator(cast), "CastLike": Operator(cast_like), "Constant": Operator(constant),
-    "ConstantOfShape": Operator(constant_of_shape, numbers=(0,)), "Range": Operator(range_, host=(0, 1, 2)),
+    "ConstantOfShape": Operator(constant_of_shape, numbers=(0,), cost=math.prod),
+    "Range": Operator(range_, host=(0, 1, 2), cost=_count),
 }  # fmt: skip

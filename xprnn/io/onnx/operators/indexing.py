@@ -2,7 +2,7 @@
 
 from ....arrays import device
 from ....types import Array, Namespace
-from .base import Operator, position, room
+from .base import Operator, position
 
 
 def gather(xp: Namespace, x: Array, indices: Array, *, axis: int = 0) -> Array:
@@ -38,7 +38,6 @@ def scatter_elements(
 def one_hot(xp: Namespace, indices: Array, depth: tuple[int], values: Array, *, axis: int = -1) -> Array:
     """``values`` [off, on] along a new axis of ``depth``, on where it is the index; nowhere if that is out of range."""
     count = int(depth[0])
-    room(*indices.shape, count)
     places = xp.arange(count, dtype=indices.dtype, device=device(indices))
     hit = _forward(xp, indices, count)[..., None] == places
     return xp.moveaxis(xp.where(hit, values[1, ...], values[0, ...]), -1, position(axis, hit.ndim))
@@ -73,7 +72,8 @@ def _forward(xp: Namespace, indices: Array, size: int) -> Array:
 
 
 TABLE = {
-    "Gather": Operator(gather), "GatherElements": Operator(gather_elements), "OneHot": Operator(one_hot, numbers=(1,)),
+    "Gather": Operator(gather), "GatherElements": Operator(gather_elements),
+    "OneHot": Operator(one_hot, numbers=(1,), cost=lambda indices, depth, values: indices.size * depth[0]),
     "ReverseSequence": Operator(reverse_sequence), "TopK": Operator(top, numbers=(1,), outputs=2),
     "ScatterElements": Operator(scatter_elements, only={"reduction": "none"}),
 }  # fmt: skip

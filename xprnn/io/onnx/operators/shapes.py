@@ -9,7 +9,7 @@ import numpy as np
 
 from ....arrays import device
 from ....types import Array, Namespace
-from .base import Operator, position, positions, room
+from .base import Operator, position, positions
 
 
 def shape(xp: Namespace, x: Array, *, start: int = 0, end: int | None = None) -> np.ndarray:
@@ -52,14 +52,13 @@ def transpose(xp: Namespace, x: Array, *, perm: tuple[int, ...] | None = None) -
 
 def expand(xp: Namespace, x: Array, shape: tuple[int, ...]) -> Array:
     """x repeated along its axes of 1, as in broadcasting with an array of this shape."""
-    return xp.broadcast_to(x, room(*np.broadcast_shapes(tuple(x.shape), tuple(map(int, shape)))))
+    return xp.broadcast_to(x, np.broadcast_shapes(tuple(x.shape), shape))
 
 
 def tile(xp: Namespace, x: Array, repeats: tuple[int, ...]) -> Array:
     if len(repeats) != x.ndim:
         raise ValueError(f"there are {len(repeats)} repeats for {x.ndim} axes")
-    room(*(size * int(times) for size, times in zip(x.shape, repeats, strict=True)))
-    return xp.tile(x, tuple(map(int, repeats)))
+    return xp.tile(x, repeats)
 
 
 def concat(xp: Namespace, *x: Array, axis: int) -> Array:
@@ -107,7 +106,7 @@ def pad(
         parts = [x]
         for place, count in ((0, before), (len(parts) + 1, after)):
             if count > 0:
-                shape = room(*(count if n == axis else size for n, size in enumerate(x.shape)))
+                shape = tuple(count if n == axis else size for n, size in enumerate(x.shape))
                 parts.insert(place, xp.full(shape, filling, dtype=x.dtype, device=device(x)))
         x = xp.concat(parts, axis=axis)
     return x
@@ -118,11 +117,17 @@ def along(axis: int, start: int, end: int, step: int = 1) -> tuple:
     return (*(slice(None),) * axis, slice(start, end, step), ...)
 
 
+def _times(x: Array, numbers: tuple[int, ...], *_: Any) -> float:
+    """More than there is in x repeated, or lengthened, by these."""
+    return math.prod(x.shape) * math.prod(1 + abs(number) for number in numbers)
+
+
 TABLE = {
-    "Concat": Operator(concat), "Expand": Operator(expand, numbers=(1,)), "Flatten": Operator(flatten),
-    "Pad": Operator(pad, numbers=(1, 2, 3), only={"mode": "constant"}), "Reshape": Operator(reshape, numbers=(1,)),
-    "Shape": Operator(shape), "Size": Operator(size), "Slice": Operator(slice_, numbers=(1, 2, 3, 4)),
-    "Split": Operator(split, numbers=(1,), outputs=sys.maxsize), "Squeeze": Operator(squeeze, numbers=(1,)),
-    "Tile": Operator(tile, numbers=(1,)), "Transpose": Operator(transpose),
-    "Unsqueeze": Operator(unsqueeze, numbers=(1,)),
+    "Concat": Operator(concat, cost=lambda *x: sum(math.prod(a.shape) for a in x)),
+    "Expand": Operator(expand, numbers=(1,), cost=_times), "Flatten": Operator(flatten),
+    "Pad": Operator(pad, numbers=(1, 2, 3), only={"mode": "constant"}, cost=_times),
+    "Reshape": Operator(reshape, numbers=(1,)), "Shape": Operator(shape), "Size": Operator(size),
+    "Slice": Operator(slice_, numbers=(1, 2, 3, 4)), "Split": Operator(split, numbers=(1,), outputs=sys.maxsize),
+    "Squeeze": Operator(squeeze, numbers=(1,)), "Tile": Operator(tile, numbers=(1,), cost=_times),
+    "Transpose": Operator(transpose), "Unsqueeze": Operator(unsqueeze, numbers=(1,)),
 }  # fmt: skip
