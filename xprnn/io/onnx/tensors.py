@@ -2,7 +2,6 @@
 
 import math
 import os
-import stat
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -70,10 +69,10 @@ class Outside:
         path = Path(os.path.realpath(folder / location))
         if path.parent != folder:
             raise ValueError(f"external data {shown(location)} is a link that leaves the model's folder")
-        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0))
-        with os.fdopen(descriptor, "rb") as file:
-            status = os.fstat(file.fileno())
-            there = status.st_size if stat.S_ISREG(status.st_mode) else 0
+        if not path.is_file():
+            raise ValueError(f"external data {shown(location)} is in no file beside the model")
+        with open(path, "rb") as file:
+            there = os.fstat(file.fileno()).st_size
             taken = sum(part[2] for part in self._parts if part[0] == location)
             if offset + size > there or taken + size > there:
                 raise ValueError(
