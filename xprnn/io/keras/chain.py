@@ -12,6 +12,7 @@ from ...types import Shape
 from . import kinds
 from .foreign import refuse_foreign
 
+MOST = 1000  # layers
 MASK_OPERATIONS = ("NotEqual", "Any")  # what Keras puts into a Functional model for the mask of its first layer
 
 
@@ -46,6 +47,8 @@ def chain(model: dict[str, Any]) -> Chain:
     if kind not in ("Sequential", "Functional"):
         raise ValueError(f"it is a {kind}; only a Sequential, or a Functional model that is one chain, can be read")
     entries = model["config"]["layers"]
+    if len(entries) > MOST:
+        raise ValueError(f"it has {len(entries)} layers, {MOST} are the most")
     inputs = [entry for entry in entries if entry["class_name"] == "InputLayer"]
     if not inputs:
         raise ValueError("it has not been built, so it has no weights and no shape")
@@ -76,8 +79,13 @@ def _links(entries: list[dict[str, Any]]) -> Iterator[Link]:
 
 def group_names(kinds: list[str]) -> list[str]:
     """Where a file keeps the weights of layers of these classes, in order: "dense", "lstm", "dense_1", ..."""
-    stems = [re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", kind).lower() for kind in kinds]
-    return [f"{stem}_{stems[:n].count(stem)}" if stem in stems[:n] else stem for n, stem in enumerate(stems)]
+    met: dict[str, int] = {}
+    found = []
+    for kind in kinds:
+        stem = re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", kind).lower()
+        place = met[stem] = met.get(stem, -1) + 1
+        found.append(f"{stem}_{place}" if place else stem)
+    return found
 
 
 def _check_masked(entry: dict[str, Any], layers: tuple[Layer, ...]) -> None:
@@ -116,7 +124,7 @@ def _precision(entries: list[dict[str, Any]]) -> str:
 def _in_line(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """The layers of a Functional model. ValueError unless each takes what the one before it gives, and nothing else."""
     masks = [entry for entry in entries if entry["class_name"] in MASK_OPERATIONS]
-    line = [entry for entry in entries if entry not in masks]
+    line = [entry for entry in entries if entry["class_name"] not in MASK_OPERATIONS]
     if masks:
         first = line[1]["config"]
         value = 0 if first.get("mask_zero") is True else first.get("mask_value")

@@ -28,7 +28,7 @@ def opened(data: bytes) -> Iterator[Any]:
     try:
         with h5py.File(io.BytesIO(data), "r") as root:
             yield root
-    except (OSError, RuntimeError) as error:
+    except (OSError, RuntimeError, KeyError) as error:
         raise ValueError(f"its weights are damaged or no HDF5 file: {error}") from error
 
 
@@ -36,17 +36,17 @@ def arrays(root: Any, path: tuple[str, ...], size: int, empty: bool) -> list[np.
     """The arrays "0", "1", ... of the group at ``path`` in a file of ``size`` bytes; none where there is no such group.
 
     empty: leave the numbers in the file, the arrays are ``hollow`` then.
-    Raises ValueError for links that lead elsewhere, for data that is kept outside the file, put together from other
-    data, compressed, not float32 or float64, or larger than what the file has of it.
+    Raises ValueError for links that lead elsewhere, none of which is followed, for data that is kept outside the file,
+    put together from other data, compressed, not float32 or float64, or larger than what the file has of it.
     """
-    group = root
+    h5py, group = package(), root
     for name in path:
-        if name not in group:
+        if not group.id.links.exists(name.encode()):
             return []
-        group = _inside(group, name, "Group")
+        group = _inside(group, name, h5py.Group)
     if len(group) > MOST:
-        raise ValueError(f"its weights hold {len(group)} arrays in {'/'.join(path)}, of which {MOST} are the most")
-    return [_array(group, "/".join(path), str(n), size, empty) for n in range(len(group))]
+        raise ValueError(f"its weights hold {len(group)} arrays in {group.name}, of which {MOST} are the most")
+    return [_array(_inside(group, str(n), h5py.Dataset), size, empty) for n in range(len(group))]
 
 
 def encode(groups: dict[tuple[str, ...], list[np.ndarray]]) -> bytes:
@@ -60,27 +60,28 @@ def encode(groups: dict[tuple[str, ...], list[np.ndarray]]) -> bytes:
     return target.getvalue()
 
 
-def _inside(group: Any, name: str, kind: str) -> Any:
+def _inside(group: Any, name: str, kind: type) -> Any:
     """The group or dataset called ``name``, which must stand in the file itself."""
-    if name not in group:
-        raise ValueError(f"its weights have no {group.name}/{name}")
-    link = type(group.get(name, getlink=True)).__name__
-    met = getattr(group.get(name, getclass=True), "__name__", "nothing")
-    if link != "HardLink" or met != kind:
-        raise ValueError(f"its weights have {group.name}/{name} as a {link} to a {met}, wanted is a {kind}")
-    return group[name]
+    where = f"{group.name.rstrip('/')}/{name}"
+    if not group.id.links.exists(name.encode()):
+        raise ValueError(f"its weights have no {where}")
+    if group.id.links.get_info(name.encode()).type != package().h5l.TYPE_HARD:
+        raise ValueError(f"its weights have {where} as a link to another place")
+    if not isinstance(found := group[name], kind):
+        raise ValueError(f"its weights have {where} as a {type(found).__name__}, wanted is a {kind.__name__}")
+    return found
 
 
-def _array(group: Any, path: str, name: str, size: int, empty: bool) -> np.ndarray:
-    dataset, where = _inside(group, name, "Dataset"), f"{path}/{name}"
+def _array(dataset: Any, size: int, empty: bool) -> np.ndarray:
+    where = dataset.name
     if dataset.external or dataset.is_virtual:
-        raise ValueError(f"its weights {where} are kept outside the file")
+        raise ValueError(f"its weights {where} are kept in another place")
     if dataset.dtype.kind != "f" or dataset.dtype.itemsize not in (4, 8):
         raise ValueError(f"its weights {where} are of {dataset.dtype}, wanted is float32 or float64")
     if dataset.chunks is not None or dataset.shape is None:
         raise ValueError(f"its weights {where} are compressed, in pieces or empty, which Keras does not write")
     claimed, stored = dataset.size * dataset.dtype.itemsize, dataset.id.get_storage_size()
     if claimed != stored or claimed > size:
-        raise ValueError(f"its weights {where} claim to be {claimed} bytes; there are {stored} in a file of {size}")
+        raise ValueError(f"its weights {where} claim {claimed} bytes; there are {stored} in a file of {size}")
     kind = dataset.dtype.newbyteorder("=")
     return hollow(dataset.shape, kind) if empty else dataset[()].astype(kind)

@@ -60,6 +60,9 @@ def from_keras(layer: Layer, weights: Callable[[Path], list[np.ndarray]]) -> Par
             raise ValueError(f"{layer} has {len(place.names)} weights, not {len(given)}")
         named = dict(zip(place.names, given, strict=True))
         if place.cell is not None:
+            columns = len(KERAS.gates(place.cell)) * place.cell.hidden
+            if any(a.shape[-1:] != (columns,) for a in given):
+                raise ValueError(f"{layer} has weights of {columns} columns, not {[a.shape for a in given]}")
             if has_two_sums(place.cell) and "b" in named and named["b"].shape[0] == 2:
                 named["bx"], named["bh"] = named.pop("b")
             named = ours(KERAS, place.cell, named)
