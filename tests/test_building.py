@@ -137,6 +137,14 @@ def test_import_loads_no_other_array_library():
     assert done.stdout.strip() == "[]"
 
 
+def test_the_doors_to_other_frameworks_are_there_when_asked_for():
+    code = "import xprnn; print(*(getattr(xprnn.io, name).__name__ for name in ('keras', 'onnx', 'torch')))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["xprnn.io.keras", "xprnn.io.onnx", "xprnn.io.torch"]
+    with pytest.raises(AttributeError, match="no attribute 'tensorflow'; there are keras, onnx, torch"):
+        importlib.import_module("xprnn.io").tensorflow  # noqa: B018 (the look is what is tested)
+
+
 def test_cells_know_no_masks_and_scan_no_cells():
     for file in (PACKAGE / "cells").glob("*.py"):
         assert "mask" not in file.read_text(encoding="utf-8").lower(), f"{file.name} speaks of masks"
