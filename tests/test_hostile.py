@@ -7,11 +7,20 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+from hostile import damage
 
 HERE = Path(__file__).resolve().parent
-READING = HERE / "hostile" / "reading.py"
-MAKERS: dict[str, tuple[str, ...]] = {"arrays": (), "own": ()}
+MAKERS: dict[str, tuple[str, ...]] = {
+    "arrays": (), "own": (), "keras": ("h5py",), "onnx_graphs": ("onnx",),
+}  # fmt: skip
+# Good files to damage: of which maker, by which name.
+OWN = {"safetensors": ("own", "safetensors"), "npz": ("own", "npz")}
+OTHERS = {
+    "torch": ("arrays", "safetensors: two"), "arrays": ("arrays", "npz: one"), "array": ("arrays", "npy: one"),
+    "keras": ("keras", "as it is"), "onnx": ("onnx_graphs", "outside"),
+}  # fmt: skip
 
 if not sys.platform.startswith("linux"):
     pytest.skip("memory is limited by what Linux has for that", allow_module_level=True)
@@ -19,10 +28,10 @@ if not sys.platform.startswith("linux"):
 
 def read(reader, paths):
     """What came of reading each path, in order."""
-    found = os.pathsep.join([str(HERE.parent), str(HERE)])
     done = subprocess.run(
-        [sys.executable, str(READING), reader], env=os.environ | {"PYTHONPATH": found, "OMP_NUM_THREADS": "1"},
-        input=json.dumps([str(path) for path in paths]), capture_output=True, text=True, timeout=300,
+        [sys.executable, "-m", "hostile.reading", reader], cwd=HERE, timeout=300,
+        env=os.environ | {"PYTHONPATH": str(HERE.parent), "OMP_NUM_THREADS": "1"},
+        input=json.dumps([str(path) for path in paths]), capture_output=True, text=True,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
@@ -65,25 +74,52 @@ def maker(name):
     return importlib.import_module(f"hostile.{name}")
 
 
-def faults(path, told):
-    """What is wrong with a refusal."""
-    words = told.get("message", "")
-    wrong = [] if told["outcome"] == "FileError" else [f"{told['outcome']}: {words or told.get('result')}"]
+def faults(path, told, may_read=False):
+    """What is wrong with a refusal, and with what went on meanwhile."""
+    words, wrong = told.get("message", ""), [f"it did {deed}" for deed in told.get("done", ())]
+    if may_read and told["outcome"] == "read":
+        return wrong
+    wrong += [] if told["outcome"] == "FileError" else [f"{told['outcome']}: {words or told.get('result')}"]
     wrong += [] if str(path) in words else [f"the file is not named: {words}"]
     wrong += [] if len(words) < 1500 else [f"an error of {len(words)} characters"]
     wrong += [] if words.isprintable() else [f"an error that no terminal shows: {words!r}"]
-    wrong += ["it took more memory than there was"] if "MemoryError" in words else []
-    return wrong + [f"it did {deed}" for deed in told.get("done", ())]
+    return wrong + (["it took more memory than there was"] if "MemoryError" in words else [])
+
+
+def check(found, may_read=False):
+    """Raise unless all was well with each."""
+    wrong = {name: faults(path, told, may_read) for name, (path, told) in found.items()}
+    assert not {name: why for name, why in wrong.items() if why}
 
 
 @pytest.mark.parametrize("name", MAKERS)
 def test_each_is_refused_and_nothing_else_happens(name, tmp_path):
-    found = outcomes(maker(name).files(), tmp_path)
-    wrong = {name: faults(path, told) for name, (path, told) in found.items()}
-    assert not {name: why for name, why in wrong.items() if why}
+    check(outcomes(maker(name).files(), tmp_path))
+
+
+def test_what_is_computed_while_reading_takes_little(tmp_path):
+    check(outcomes(maker("onnx_graphs").bounded(), tmp_path), may_read=True)
 
 
 @pytest.mark.parametrize("name", MAKERS)
 def test_good_ones_of_the_same_makers_are_read(name, tmp_path):
     found = outcomes(maker(name).good(), tmp_path)
     assert not {name: told for name, (_, told) in found.items() if told["outcome"] != "read" or told["done"]}
+
+
+def damaged(place, folder):
+    """What came of reading a good file with something wrong in it at random, many times."""
+    name, kind = place
+    return outcomes(damage.files(maker(name).good()[kind], np.random.default_rng(0)), folder)
+
+
+@pytest.mark.parametrize("name", OWN)
+def test_whatever_happened_to_a_model_is_noticed(name, tmp_path):
+    found = damaged(OWN[name], tmp_path)
+    check(found)
+    assert sum(name.startswith("flipped") for name in found) == 200
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_no_damage_does_more_than_change_numbers(name, tmp_path):
+    check(damaged(OTHERS[name], tmp_path), may_read=True)

@@ -1,6 +1,6 @@
 """Reads files, each in a child process of its own with little memory and time, and tells what came of it.
 
-    python reading.py READER < paths, as a JSON list    writes a JSON list of what came of each
+    python -m hostile.reading READER < paths, as a JSON list    writes a JSON list of what came of each
 
 What a reader has to import is imported once; a child is a fork, and takes a few milliseconds.
 """
@@ -17,13 +17,15 @@ import time
 MEMORY = 256 * 2**20  # bytes beyond what the process has when it begins to read
 SECONDS = 10
 
-# Reader -> the module, the function, and the modules that it imports when it is called.
+# What readers import when they are called, here before, so that nothing is left to be imported while one is watched.
+LATER = ("encodings.cp437", "numpy.random")
+# Reader -> the module, the function, and what more it imports.
 READERS = {
-    "model": ("xprnn", "load", ["numpy.random", "encodings.cp437"]),
-    "arrays": ("xprnn.io.npz", "read_array", ["encodings.cp437"]),
-    "torch": ("xprnn.io.torch", "read", []),
-    "keras": ("xprnn.io.keras", "load", ["h5py", "numpy.random"]),
-    "onnx": ("xprnn", "load_onnx", ["onnx", "onnx.checker", "google.protobuf.message", "numpy.random"]),
+    "model": ("xprnn", "load", ()),
+    "arrays": ("xprnn.io.npz", "read_array", ()),
+    "torch": ("xprnn.io.torch", "read", ()),
+    "keras": ("xprnn.io.keras", "load", ("h5py",)),
+    "onnx": ("xprnn.io.onnx", "load_graph", ("onnx", "onnx.checker", "google.protobuf.message")),
 }
 
 # What Python tells of what is done in it; "open" is looked at by its mode. None of it is any reader's business.
@@ -96,7 +98,7 @@ def main():
     """Read all files of standard input."""
     module, name, more = READERS[sys.argv[1]]
     read = getattr(importlib.import_module(module), name)
-    for needed in more:
+    for needed in (*LATER, *more):
         importlib.import_module(needed)
     print(json.dumps([outcome(read, path) for path in json.load(sys.stdin)]))
 
