@@ -3,7 +3,7 @@
     own.py          model files: descriptions of layers, parameters and runs, in both formats
     arrays.py       the formats themselves: safetensors, .npz, .npy; and files of others by any name
     keras.py        .keras files: archives, descriptions and weights, which keras_file, _config and _hdf5 have
-    onnx_graphs.py  ONNX files
+    onnx_graphs.py  ONNX files: graphs and tensors, which onnx_file and _tensors have
     damage.py       good files with something wrong at random
     reading.py      a process that reads each in a child of its own, with little memory and time
 
