@@ -41,8 +41,8 @@ def _over(function: Callable[..., Array]) -> Operator:
     """The operator that reduces by ``function``: over all axes where none are named, unless it says otherwise."""
 
     def reduce(xp: Namespace, x: Array, axes: Any = None, *, keepdims: int = 1, noop_with_empty_axes: int = 0) -> Array:
-        chosen = positions(axes or (), x.ndim)
-        if not chosen and (noop_with_empty_axes or x.ndim == 0):
+        chosen = positions(axes or (), max(1, x.ndim))
+        if x.ndim == 0 or not chosen and noop_with_empty_axes:
             return xp.squeeze(function(xp, x[None, ...], (0,), True), axis=0)
         return function(xp, x, chosen or tuple(range(x.ndim)), bool(keepdims))
 
