@@ -2,6 +2,7 @@
 
 import json
 import os
+import tracemalloc
 import zipfile
 from dataclasses import dataclass
 
@@ -280,3 +281,14 @@ def test_precision_is_the_files_unless_told(path, backend):
 def test_a_folder_that_is_not_there_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"there is no folder .*nowhere to write model.safetensors to"):
         recurrent(NUMPY).save(tmp_path / "nowhere" / "model.safetensors")
+
+
+def test_loading_takes_little_more_memory_than_what_is_loaded(path):
+    xr.Model(xr.Sequential(*(xr.Dense(1000) for _ in range(4))), input_shape=(1000,)).save(path)
+    tracemalloc.start()
+    try:
+        loaded = xr.load(path)
+        assert tracemalloc.get_traced_memory()[1] < 4 * loaded.count_params() + 6_000_000
+    finally:
+        tracemalloc.stop()
+    assert loaded.count_params() == 4 * 1001 * 1000
