@@ -25,7 +25,7 @@ def range_(xp: Namespace, start: np.ndarray, limit: np.ndarray, delta: np.ndarra
 
 def _count(start: np.ndarray, limit: np.ndarray, delta: np.ndarray) -> int:
     """How many numbers a Range has."""
-    if not delta:
+    if not delta.item():
         raise ValueError("its delta is 0")
     return max(0, math.ceil((limit.item() - start.item()) / delta.item()))
 
