@@ -12,7 +12,7 @@ import pytest
 
 import xprnn
 from xprnn.backend import Status
-from xprnn.cli import backends, curve, main, threads, train
+from xprnn.cli import COMMANDS, backends, curve, main, threads, train
 
 ROOT = Path(__file__).parents[1]
 SMALL = ["--hidden", "8", "--embedding", "4", "--batch", "2", "--chunk", "10", "--epochs", "1", "--sample", "40"]
@@ -45,7 +45,7 @@ def problem(capsys, *argv):
 def test_alone_it_prints_help(capsys):
     assert main([]) == 0
     out = capsys.readouterr().out
-    assert all(re.search(rf"^    {command} ", out, re.M) for command in ("train", "sample", "backends"))
+    assert all(re.search(rf"^    {command} ", out, re.M) for command in COMMANDS)
 
 
 def test_it_says_its_version(capsys):
@@ -53,7 +53,7 @@ def test_it_says_its_version(capsys):
     assert capsys.readouterr().out == f"xprnn {xprnn.__version__}\n"
 
 
-@pytest.mark.parametrize("command", ["train", "sample", "backends"])
+@pytest.mark.parametrize("command", COMMANDS)
 def test_each_command_has_help(capsys, command):
     assert main([command, "--help"]) == 0
     assert capsys.readouterr().out.startswith(f"usage: xprnn {command} ")
