@@ -60,7 +60,8 @@ def decode(file: BinaryIO, empty: bool) -> tuple[dict[str, np.ndarray], str]:
     entries, about = _header(file)
     file.seek(8)
     if about.keys() != {"crc32", "xprnn"} or file.read(len(BEGIN)) != BEGIN:
-        raise ValueError("it is a safetensors file, but no model of xprnn's")
+        hint = "arrays alone go into a model of their layers with xprnn.io.torch.read and load_state_dict"
+        raise ValueError(f"it is a safetensors file, but no model of xprnn's: {hint}")
     store.check_seal(file, PLACE)
     return {entry.name: _array(file, entry, empty) for entry in entries}, about["xprnn"]
 
