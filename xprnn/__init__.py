@@ -11,6 +11,8 @@ The floors, from the ground up; each uses only those below it.
     Model, Stream, load; nn and models, the doors for people who come from PyTorch and Keras
 """
 
+from typing import TYPE_CHECKING, Any
+
 from . import callbacks, cells, layers, losses, metrics, models, nn, optimizers, tree
 from .backend import Backend, BackendError, available, backend, to_device, to_numpy
 from .history import EarlyStopping, History
@@ -37,6 +39,9 @@ from .optimizers import SGD, Adagrad, Adam, AdamW, RMSprop, clip_by_norm, clip_b
 from .random import Key
 from .stream import Stream
 from .training import Report
+
+if TYPE_CHECKING:
+    from .io.onnx.load import load_onnx
 
 __version__ = "0.1.0"
 
@@ -86,6 +91,7 @@ __all__ = [
     "huber",
     "layers",
     "load",
+    "load_onnx",
     "losses",
     "mae",
     "metrics",
@@ -98,3 +104,12 @@ __all__ = [
     "to_numpy",
     "tree",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """``load_onnx``, which is imported when it is asked for: it is a fifth of the library."""
+    if name != "load_onnx":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from .io.onnx.load import load_onnx
+
+    return load_onnx

@@ -5,9 +5,10 @@ import os
 from ...backend import Backend
 from ..store import FileError
 from . import read
+from .load import load_model, load_onnx
 from .model import OnnxModel
 
-__all__ = ["OnnxModel", "load_graph", "read"]
+__all__ = ["OnnxModel", "load_graph", "load_model", "load_onnx", "read"]
 
 
 def load_graph(path: str | os.PathLike, backend: str | Backend = "numpy", dtype: str | None = None) -> OnnxModel:

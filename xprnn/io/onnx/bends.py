@@ -60,4 +60,4 @@ def spelled(stem: str, numbers: tuple[float, ...] = (), bound: float | None = No
 
 
 def _short(number: Any) -> str:
-    return str(float(str(np.float32(number))))
+    return str(float(str(np.float32(number)))).removesuffix(".0")

@@ -51,10 +51,11 @@ def activation(draft: Draft, layer: Activation, at: Place, x: Value) -> tuple[Va
 
 
 def layer_norm(draft: Draft, layer: LayerNorm, at: Place, x: Value) -> tuple[Value, State]:
-    """ONNX's operator, which may reckon in float32 only; float64 is put together from parts."""
-    whole = draft.dtype == "float32"
-    y = (_norm if whole else _norm_in_parts)(draft, layer, at, clean(draft, x, at.path).name, x.shape[-1])
-    return Value(y, x.shape, x.masked), ()
+    """ONNX's operator, which has a gain, and may reckon in float32 only; else it is put together from parts."""
+    whole = layer.gain and draft.dtype == "float32"
+    return Value(
+        (_norm if whole else _norm_in_parts)(draft, layer, at, clean(draft, x, at.path).name), x.shape, x.masked
+    ), ()
 
 
 def nothing(draft: Draft, layer: Dropout | SequenceDropout, at: Place, x: Value) -> tuple[Value, State]:
@@ -89,13 +90,12 @@ def _compose(draft: Draft, part: Any, numbers: dict[str, float], x: str, path: s
     return draft.add(op, tuple(_compose(draft, one, numbers, x, path) for one in inputs), path)
 
 
-def _norm(draft: Draft, layer: LayerNorm, at: Place, x: str, width: int | None) -> str:
-    gain = draft.weight(join(at.path, "g"), at.params["g"]) if layer.gain else draft.constant([1.0] * (width or 1))
-    bias = (draft.weight(join(at.path, "b"), at.params["b"]),) if layer.bias else ()
-    return draft.add("LayerNormalization", (x, gain, *bias), at.path, {"axis": -1, "epsilon": layer.epsilon})
+def _norm(draft: Draft, layer: LayerNorm, at: Place, x: str) -> str:
+    weights = tuple(draft.weight(join(at.path, name), a) for name, a in at.params.items())
+    return draft.add("LayerNormalization", (x, *weights), at.path, {"axis": -1, "epsilon": layer.epsilon})
 
 
-def _norm_in_parts(draft: Draft, layer: LayerNorm, at: Place, x: str, width: int | None) -> str:
+def _norm_in_parts(draft: Draft, layer: LayerNorm, at: Place, x: str) -> str:
     def add(op: str, *inputs: str) -> str:
         return draft.add(op, inputs, at.path)
 

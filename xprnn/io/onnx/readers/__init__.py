@@ -1,0 +1,1 @@
+"""How the operators of a graph are read as layers."""

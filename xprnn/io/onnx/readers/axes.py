@@ -1,0 +1,68 @@
+"""Operators that move the names of axes about, and those that do nothing."""
+
+from typing import Any
+
+import numpy as np
+
+from ..operators.base import positions
+from .flow import Call, Flow, NoLayerError
+from .labels import ONE, SIDE
+
+
+def same(call: Call) -> Any:
+    """Its input."""
+    return call.labelled()
+
+
+def dropout(call: Call) -> Any:
+    """Its input, in inference."""
+    if call.given["training_mode"] not in (None, (0,), (False,)):
+        raise NoLayerError("its training_mode is on")
+    return call.labelled()
+
+
+def cast(call: Call) -> Any:
+    """Its input, if that is of the same kind of number."""
+    value, to = call.labelled(), np.dtype(call.given["to"])
+    if isinstance(value, Flow) and (value.ids != np.issubdtype(to, np.integer) or to == np.float16):
+        raise NoLayerError(f"it makes numbers of another kind, {to}")
+    return value
+
+
+def transpose(call: Call) -> Any:
+    """The axes in another order."""
+    flow = call.labelled()
+    perm = call.given["perm"] or range(len(flow.axes))[::-1]
+    if sorted(perm) != list(range(len(flow.axes))):
+        raise NoLayerError(f"it puts ({', '.join(flow.axes)}) into no order")
+    return flow._replace(axes=tuple(flow.axes[n] for n in perm))
+
+
+def squeeze(call: Call) -> Any:
+    """Fewer axes of one entry: such that mean nothing, and that of the direction where there is one."""
+    flow, wanted = call.labelled(), call.given["axes"]
+    shape = flow.shape if isinstance(flow, Flow) else tuple(1 if axis == ONE else 2 for axis in flow.axes)
+    gone = positions([n for n, size in enumerate(shape) if size == 1] if wanted is None else wanted, len(shape))
+    meant = [flow.axes[n] for n in gone if not droppable(flow.axes[n], shape[n])]
+    if meant:
+        raise NoLayerError(f"it takes away the axis of {meant[0]}")
+    return flow._replace(axes=tuple(axis for n, axis in enumerate(flow.axes) if n not in gone))
+
+
+def unsqueeze(call: Call) -> Any:
+    """More axes of one entry."""
+    flow, axes = call.labelled(), list(call.labelled().axes)
+    for n in sorted(positions(call.given["axes"], len(axes) + len(call.given["axes"]))):
+        axes.insert(n, ONE)
+    return flow._replace(axes=tuple(axes))
+
+
+def droppable(axis: str, size: int) -> bool:
+    """Whether an axis may go: one that means nothing, or that of a single direction."""
+    return axis == ONE or (axis == SIDE and size == 1)
+
+
+TABLE = {
+    "Cast": cast, "Dropout": dropout, "Identity": same, "Squeeze": squeeze, "Transpose": transpose,
+    "Unsqueeze": unsqueeze,
+}  # fmt: skip
