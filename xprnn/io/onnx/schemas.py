@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from .graph import Node, shown
+from .package import package
 
 # ONNX's names for the types of attributes, and what Python has for them.
 _ONE: dict[str, type | tuple[type, ...]] = {"FLOAT": (float, int), "INT": int, "STRING": str, "TENSOR": np.ndarray}
@@ -12,8 +13,7 @@ _ONE: dict[str, type | tuple[type, ...]] = {"FLOAT": (float, int), "INT": int, "
 
 def check(node: Node, opset: int) -> None:
     """Raise ValueError if the operator, where ONNX has it in ``opset``, cannot have what the node gives it."""
-    import onnx
-
+    onnx = package()
     try:
         schema = onnx.defs.get_schema(node.op, opset, "")
     except onnx.defs.SchemaError:
