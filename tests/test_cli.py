@@ -107,7 +107,8 @@ def test_comparison_says_plainly_which_is_lower():
         (["prose.txt", "--output", "no/x.safetensors"], "cannot write no/x.safetensors: no: No such file"),
         (["prose.txt", "--output", "."], "cannot write .: that is a folder"),
         (["prose.txt", "--output", "x.png"], "cannot write x.png: that is where the picture goes"),
-        (["prose.txt", "--output", "empty.txt"], "empty.txt is there already and is no character model"),
+        (["prose.txt", "--output", "x.txt"], r"cannot write x.txt: a model's file is called \*.safetensors or \*.npz"),
+        (["prose.txt", "--output", "empty.npz"], "empty.npz is there already and is no character model"),
         (["prose.txt", "--resume"], "there is no file charlm.safetensors"),
         (["prose.txt", "--hidden", "8,x"], "--hidden: 'x' is not a whole number, 1 or more"),
         (["prose.txt", "--hidden", "8,4", "--layers", "3"], "--hidden 8,4 gives 2 layers, --layers gives 3"),
@@ -121,7 +122,8 @@ def test_comparison_says_plainly_which_is_lower():
 )
 def test_train_refuses_before_it_begins(prose, tmp_path, capsys, argv, words):
     (tmp_path / "latin.txt").write_bytes(b"na\xefve")
-    (tmp_path / "empty.txt").touch()
+    for name in ("empty.txt", "empty.npz"):
+        (tmp_path / name).touch()
     before = set(tmp_path.iterdir())
     assert re.search(words, problem(capsys, "train", *argv))
     assert set(tmp_path.iterdir()) == before and not (tmp_path / "empty.txt").read_bytes()
@@ -194,6 +196,22 @@ def test_sample_refuses(model, prose, tmp_path, capsys):
         (["other.safetensors"], "other.safetensors is an xprnn model, but no character model"),
     ):
         assert words in problem(capsys, "sample", *argv)
+
+
+def test_what_is_said_beside_a_character_model_may_be_wrong(model, capsys):
+    loaded, extra = xprnn.load(model), xprnn.io.files.read_extra(model)
+    wrong = {
+        "has no 'vocabulary'": {"kind": extra["kind"], "options": extra["options"]},
+        "of another kind: epochs, seed": extra | {"options": extra["options"] | {"epochs": "9", "seed": None}},
+        "argument 'code'": extra | {"options": extra["options"] | {"code": "import os"}},
+        "of another kind: start": extra | {"start": 5},
+        "of another kind: training": extra | {"history": {"training": ["1"], "held-out": []}},
+        "do not go from 3 characters to the next": extra | {"vocabulary": "abc", "start": "a"},
+    }
+    for words, beside in wrong.items():
+        loaded.save(model, extra=beside)
+        told = problem(capsys, "sample", model)
+        assert f"{model} contradicts itself" in told and words in told
 
 
 def test_a_reader_that_goes_away_is_no_accident(model):

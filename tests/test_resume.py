@@ -128,6 +128,9 @@ def test_a_run_goes_on_only_as_it_was(backend, path):
         with pytest.raises(ValueError, match=words):
             model.training(x, x, optimizer=optimizer, **options)
     assert model.run is before
+    model.run = before._replace(update=6)
+    with pytest.raises(ValueError, match="stopped after 6 updates of an epoch that has 6"):
+        reports(model, x, lengths, resume=True)
     model.save(path)
     with pytest.raises(ValueError, match="was saved without its run"):
         reports(xr.load(path, backend), x, lengths, resume=True)

@@ -8,8 +8,25 @@ from onnx import TensorProto, helper
 
 from .formats import File
 from .onnx_file import (
-    FLOAT, RAW, attribute, changed, folder, function, good_model, link, more, nested, node, outside, pipe, protobuf,
-    referring, subgraph, tensor, value, varint,
+    FLOAT,
+    RAW,
+    attribute,
+    changed,
+    folder,
+    function,
+    good_model,
+    link,
+    more,
+    nested,
+    node,
+    outside,
+    pipe,
+    protobuf,
+    referring,
+    subgraph,
+    tensor,
+    value,
+    varint,
 )  # fmt: skip
 from .onnx_tensors import TENSORS
 

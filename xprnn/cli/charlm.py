@@ -1,12 +1,17 @@
 """A character model: a network with the characters it knows and the run that made it, and its file."""
 
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from ..backend import backend
 from ..io import files
-from ..io.store import FileError
+from ..io.formats import FORMATS
+from ..io.spec import fits
+from ..io.store import FileError, told
 from ..layers.dense import Dense
 from ..layers.dropout import Dropout
 from ..layers.embedding import Embedding
@@ -69,16 +74,42 @@ def load(path: str, backend_name: str | None = None) -> CharacterModel:
     Raises Problem for a file that cannot be read or holds something else, BackendError for the backend.
     """
     try:
-        extra = files.read_extra(path)
-        if extra.get("kind") != KIND:
+        extra = _about(path)
+        if not extra:
             raise Problem(f"{path} is an xprnn model, but no {KIND}; xprnn train makes those")
-        options = Options(**extra["options"] | {"hidden": tuple(extra["options"]["hidden"])})
+        options = extra["options"]
         model = Model.load(path, backend(backend_name or options.backend, options.dtype))
+        with told(path, "contradicts itself"):
+            _check(model, extra["vocabulary"])
     except (FileError, FileNotFoundError) as error:
         raise Problem(str(error)) from error
     except OSError as error:
         raise Problem(f"cannot read {path}: {error.strerror}") from error
     return CharacterModel(model, extra["vocabulary"], extra["start"], extra["digest"], options, extra["history"])
+
+
+def _about(path: str) -> dict[str, Any]:
+    """What is kept beside a character model, the options as such; {} for another model. Raises as ``read_extra``."""
+    extra = files.read_extra(path)
+    if extra.get("kind") != KIND:
+        return {}
+    with told(path, "contradicts itself"):
+        options = Options(**extra["options"] | {"hidden": tuple(extra["options"]["hidden"])})
+        wrong = [field.name for field in fields(Options) if not fits(getattr(options, field.name), field.type)]
+        wrong += [name for name in ("vocabulary", "start", "digest") if not isinstance(extra[name], str)]
+        history = {name: tuple(extra["history"][name]) for name in ("training", "held-out")}
+        wrong += [name for name, values in history.items() if not fits(values, tuple[float, ...])]
+        if wrong or extra["start"] not in extra["vocabulary"]:
+            raise ValueError(f"what it says beside the model is of another kind: {', '.join(wrong or ['start'])}")
+        return extra | {"options": options}
+
+
+def _check(model: Model, vocabulary: str) -> None:
+    """Raise ValueError unless the model goes character by character from ids of ``vocabulary`` to logits of these."""
+    size = len(vocabulary)
+    ids = model.backend.asarray(np.asarray([[size - 1, 0]], dtype=np.int32))
+    if not model.layer.takes_ids or not model.layer.streams or model(ids).shape != (1, 2, size):
+        raise ValueError(f"its layers do not go from {size} characters to the next of these: {model.layer}")
 
 
 def digest(text: str) -> str:
@@ -93,13 +124,15 @@ def check_output(path: str, resume: bool) -> None:
         what = "a folder" if target.is_dir() else "where the picture goes"
         raise Problem(f"cannot write {path}: that is {what}, --output names the model's file")
     check_writable(path)
+    if target.suffix.lower() not in FORMATS:
+        raise Problem(f"cannot write {path}: a model's file is called {' or '.join(f'*{end}' for end in FORMATS)}")
     if resume or not target.exists():
         return
     try:
-        extra = files.read_extra(path)
+        extra = _about(path)
     except (FileError, OSError):
         extra = {}
-    if extra.get("kind") != KIND:
+    if not extra:
         raise Problem(f"{path} is there already and is no {KIND}: name another --output, or remove it")
-    if len(extra["history"]["training"]) < extra["options"]["epochs"]:
+    if len(extra["history"]["training"]) < extra["options"].epochs:
         raise Problem(f"{path} holds a run that is not finished: add --resume, name another --output, or remove it")

@@ -76,7 +76,7 @@ def _build(value: Any, known: dict[str, type]) -> Any:
         return Sequential(*(shared[layer] for layer in fields["names"]), names=_build(fields["names"], known))
     kind, items = known[name], {field: _build(item, known) for field, item in fields.items()}
     for field in dataclasses.fields(kind):
-        if field.name in items and not _fits(items[field.name], field.type):
+        if field.name in items and not fits(items[field.name], field.type):
             raise ValueError(f"the file's {name} has {field.name}={items[field.name]!r}, wanted {field.type}")
     try:
         return kind(**items)
@@ -107,16 +107,16 @@ def _count(value: Any, depth: int = 0) -> int:
     return total
 
 
-def _fits(value: Any, hint: Any) -> bool:
+def fits(value: Any, hint: Any) -> bool:
     """Whether ``value`` is what a dataclass declares, where that is plain, a layer or a cell; else anything is."""
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin in (typing.Union, types.UnionType):
-        return any(_fits(value, one) for one in arguments)
+        return any(fits(value, one) for one in arguments)
     if origin is typing.Literal:
         return value in arguments
     if origin is tuple and isinstance(value, tuple):
         items = arguments[:1] * len(value) if arguments[1:] == (...,) else arguments
-        return len(items) == len(value) and all(map(_fits, value, items))
+        return len(items) == len(value) and all(map(fits, value, items))
     kind = origin or hint
     if kind in (int, float) and isinstance(value, bool):
         return False

@@ -67,6 +67,9 @@ def check_resume(recipe: Recipe, data: Data, run: Run) -> None:
         words = "({}), batch_size={} and chunk={}"
         met, was = (words.format(", ".join(map(str, s[:-2])), s[-2], s[-1] or None) for s in (sizes, run.sizes))
         raise ValueError(f"the run stopped within an epoch over x {was}; it cannot go on within one over x {met}")
+    updates = len(plan(data, recipe.batch_size, recipe.chunk))
+    if run.update >= updates:
+        raise ValueError(f"the run stopped after {run.update} updates of an epoch that has {updates}")
     wanted, given = _shapes(recipe.optimizer.init(run.params)), _shapes(run.optimizer)
     if given != wanted:
         slots = " and ".join(f"{{{', '.join(state)}}}" for state in (run.optimizer, recipe.optimizer.init(run.params)))
