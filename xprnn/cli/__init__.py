@@ -9,7 +9,7 @@ from typing import NoReturn
 
 from .. import __version__
 from ..backend import BackendError
-from . import backends, sample, train
+from . import backends, convert, inspect, predict, sample, train
 from .problem import Problem
 
 __all__ = ["main"]
@@ -17,6 +17,9 @@ __all__ = ["main"]
 COMMANDS = {
     "train": (train, "train a character language model on a text, and print a sample"),
     "sample": (sample, "continue a text with a trained model"),
+    "convert": (convert, "write a model's file in another format"),
+    "inspect": (inspect, "show what is in a model's file"),
+    "predict": (predict, "run a model on the samples in a .npy file"),
     "backends": (backends, "which array libraries can be used here, and what would fix the others"),
 }
 

@@ -39,9 +39,21 @@ def read_model(path: Path_, backend: str | Backend = "numpy", dtype: str | None 
     Raises FileNotFoundError, FileError for what cannot be read as its name says, ImportError without its package.
     """
     if suffix(path) == ".onnx":
-        from . import onnx
+        from .onnx.load import load_onnx
 
-        return onnx.load_graph(path, backend, dtype)
+        return load_onnx(path, backend, dtype)
+    return read_layers(path, backend, dtype)
+
+
+def read_layers(path: Path_, backend: str | Backend = "numpy", dtype: str | None = None) -> Model:
+    """The model in a file, which has layers: FileError, with the first node that is none, for other graphs of ONNX's.
+
+    It takes and gives the batch first, also where an ONNX file has time there. Raises as ``read_model``.
+    """
+    if suffix(path) == ".onnx":
+        from .onnx.load import load_model
+
+        return load_model(path, backend, dtype)
     if suffix(path) == ".keras":
         from . import keras
 
