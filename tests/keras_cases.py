@@ -11,7 +11,7 @@ from xprnn.io.keras.chain import chain
 from xprnn.io.keras.weights import to_keras
 
 BENDS = ["tanh", "sigmoid", "relu", "linear", "elu", "selu", "celu", "softsign", "softplus", "silu", "hard_tanh",
-         "leaky_relu", None]  # fmt: skip
+         "leaky_relu", "gelu", None]  # fmt: skip
 GATES = ["sigmoid", "hard_sigmoid", "tanh", "softsign", None]
 VOCABULARY = 6
 

@@ -11,6 +11,7 @@ from shell import identical
 
 import xprnn as xr
 from xprnn.io.keras import from_model, load, save, to_model
+from xprnn.io.store import FileError
 
 os.environ.setdefault("KERAS_BACKEND", "torch")
 torch = pytest.importorskip("torch", reason="Keras computes with PyTorch here, which is not installed")
@@ -153,3 +154,140 @@ def test_without_tensorflow_keras_rounds_some_products_of_float64():
         x = rng.normal(size=(3, 5, 3))
         errors[kind] = np.max(np.abs(from_model(theirs)(x) - theirs(x).detach().numpy()))
     assert errors["LSTM"] < 1e-14 and errors["GRU"] < 1e-14 and 1e-10 < errors["SimpleRNN"] < 1e-6
+
+
+class Mine(keras.layers.Dense):
+    """A layer of the caller's own."""
+
+
+class Own(keras.Sequential):
+    """A model of the caller's own."""
+
+
+@keras.saving.register_keras_serializable("mine")
+def bent(x):
+    return x
+
+
+def functional(describe):
+    entry = keras.Input((4, 3))
+    return keras.Model(entry, describe(keras.layers, entry))
+
+
+def chained(*layers, shape=(4, 3)):
+    return keras.Sequential([keras.Input(shape), *layers])
+
+
+def twice(L, x):
+    layer = L.Dense(3)
+    return layer(layer(x))
+
+
+LAYERS = keras.layers
+# Words -> the model that is refused with them.
+REFUSED = {
+    "it has a Lambda": lambda: chained(LAYERS.Lambda(lambda x: x)),
+    "no activation in code": lambda: chained(LAYERS.Dense(2, activation=lambda x: x)),
+    "custom object 'Mine'": lambda: chained(Mine(2)),
+    "custom object 'bent'|custom object 'mine>bent'": lambda: chained(LAYERS.Dense(2, activation=bent)),
+    "there is no Conv1D here": lambda: chained(LAYERS.Conv1D(2, 1)),
+    "there is no Flatten here": lambda: chained(LAYERS.Flatten(), LAYERS.Dense(2)),
+    "there is no RNN here": lambda: chained(LAYERS.RNN(LAYERS.GRUCell(2))),
+    "there is no Sequential here": lambda: chained(chained(LAYERS.Dense(2))),
+    "activation='mish'": lambda: chained(LAYERS.LSTM(2, "mish")),
+    "no activation 'softmax'": lambda: chained(LAYERS.GRU(2, "softmax")),
+    "no ReLU with a max_value": lambda: chained(LAYERS.ReLU(6.0)),
+    "return_state=True": lambda: functional(lambda L, x: L.GRU(2, return_state=True)(x)[0]),
+    "merge_mode=None": lambda: functional(lambda L, x: L.Bidirectional(L.GRU(2), merge_mode=None)(x)[0]),
+    "go_backwards=True": lambda: chained(LAYERS.Bidirectional(
+        LAYERS.GRU(2, go_backwards=True), backward_layer=LAYERS.GRU(2))),
+    r"axis=\[1\]": lambda: chained(LAYERS.LayerNormalization(axis=1)),
+    "it is no chain": lambda: functional(lambda L, x: L.Add()([L.Dense(2)(x), L.Dense(2)(x)])),
+    "is used 2 times": lambda: functional(twice),
+    "'get_item' takes": lambda: functional(lambda L, x: L.GRU(3)(x, initial_state=x[:, 0])),
+    "float16": lambda: chained(LAYERS.Dense(2, dtype="mixed_float16")),
+    "float32, float64": lambda: chained(LAYERS.Dense(2, dtype="float64"), LAYERS.Dense(2)),
+    "has not been built": lambda: keras.Sequential([LAYERS.Dense(2)]),
+    "takes padding into the maximum": lambda: chained(LAYERS.Masking(), LAYERS.GlobalMaxPooling1D()),
+    "masks the wrong end": lambda: chained(LAYERS.Masking(), LAYERS.GRU(2, go_backwards=True, return_sequences=True)),
+    "for one of features": lambda: chained(LAYERS.Masking(), LAYERS.Softmax()),
+    "stands first, not at 1": lambda: chained(LAYERS.Dropout(0.1), LAYERS.Masking()),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("words", REFUSED)
+def test_what_is_refused_by_name(words, tmp_path):
+    model = REFUSED[words]()
+    with pytest.raises(ValueError, match=words):
+        from_model(model)
+    if words == "has not been built":
+        return
+    try:
+        model.save(tmp_path / "m.keras")
+    except Exception:  # not all of them Keras can write
+        return
+    with pytest.raises(FileError, match=words):
+        load(tmp_path / "m.keras")
+
+
+def test_what_is_no_model_of_keras():
+    for wrong in (Own([keras.Input((3,)), LAYERS.Dense(2)]), LAYERS.Dense(2), xr.Dense(2), "m.keras", None):
+        with pytest.raises(TypeError, match="wanted is a Sequential or Functional model of Keras's own"):
+            from_model(wrong)
+
+
+def test_weights_go_back_only_into_the_same_layers():
+    ours = from_model(chained(LAYERS.LSTM(2, return_sequences=True), LAYERS.Dense(2)))
+    for words, layers, shape in (
+        (
+            "'dense.*' is Dense.*'units': 2|is Dense.units=2",
+            [LAYERS.LSTM(2, return_sequences=True), LAYERS.Dense(3)],
+            (4, 3),
+        ),
+        ("is LSTM.*return_sequences=True", [LAYERS.LSTM(2), LAYERS.Dense(2)], (4, 3)),
+        (
+            "2 layers of Keras's, Keras's model 3",
+            [LAYERS.LSTM(2, return_sequences=True), LAYERS.Dense(2), LAYERS.Dense(1)],
+            (4, 3),
+        ),
+        ("takes inputs of another width", [LAYERS.LSTM(2, return_sequences=True), LAYERS.Dense(2)], (4, 5)),
+        (
+            "in float32, Keras's in float64",
+            [LAYERS.LSTM(2, return_sequences=True, dtype="float64"), LAYERS.Dense(2, dtype="float64")],
+            (4, 3),
+        ),
+    ):
+        theirs = chained(*layers, shape=shape)
+        before = theirs.get_weights()
+        with pytest.raises(ValueError, match=words):
+            to_model(ours, theirs)
+        assert all(map(np.array_equal, before, theirs.get_weights()))
+
+
+def test_layers_of_ours_that_are_more_of_keras():
+    """Stacked, with two biases: Keras has them one behind the other, with the sum."""
+    ours = xr.Model(xr.Sequential(xr.LSTM(3, 2, double_bias=True), xr.Dense(2, "tanh")), input_shape=(None, 3))
+    rng = np.random.default_rng(0)
+    ours.params = xr.tree.map(lambda a: rng.normal(size=a.shape).astype(a.dtype), ours.params)
+    theirs = chained(*(LAYERS.LSTM(3, return_sequences=True) for _ in range(2)), LAYERS.Dense(2, "tanh"))
+    to_model(ours, theirs)
+    x = rng.normal(size=(2, 4, 3)).astype(np.float32)
+    np.testing.assert_allclose(theirs(x).detach().numpy(), ours(x), rtol=1e-5, atol=1e-6)
+    bias = ours.params["lstm"]["1"]
+    np.testing.assert_array_equal(theirs.layers[1].get_weights()[2], bias["bx"] + bias["bh"])
+
+
+def test_what_only_training_needs_is_left_behind(tmp_path):
+    """A file of a trained model has its optimizer, and may name a loss that only its maker knows."""
+
+    def mine(y, target):
+        return keras.ops.mean(keras.ops.square(y - target))
+
+    theirs = chained(LAYERS.GRU(2, kernel_regularizer="l2", bias_constraint="non_neg"), LAYERS.Dense(1))
+    theirs.layers[0].trainable = False
+    theirs.compile("adam", mine)
+    x = np.random.default_rng(0).normal(size=(8, 4, 3)).astype(np.float32)
+    theirs.fit(x, x[:, 0, :1], verbose=0)
+    theirs.save(tmp_path / "m.keras")
+    for model in (from_model(theirs), load(tmp_path / "m.keras")):
+        np.testing.assert_allclose(model(x), theirs.predict(x, verbose=0), rtol=1e-5, atol=1e-6)
