@@ -22,12 +22,14 @@ def value(name, shape, kind=FLOAT):
 def good_model():
     """An LSTM over steps of three features, its last state, and a dense layer."""
     nodes = [
-        helper.make_node("LSTM", ["x", "w", "r", "b"], ["", "h", ""], name="lstm", hidden_size=4, direction="forward"),
+        helper.make_node(
+            "LSTM", ["x", "w", "r", "b"], ["", "h", ""], name="lstm", hidden_size=4, direction="forward", layout=1
+        ),
         helper.make_node("Squeeze", ["h", "axes"], ["last"], name="squeeze"),
         helper.make_node("MatMul", ["last", "m"], ["y"], name="dense"),
     ]
-    constants = [tensor("w", W), tensor("r", R), tensor("b", B), tensor("m", M), tensor("axes", np.array([0]))]
-    graph = helper.make_graph(nodes, "g", [value("x", ["T", "B", 3])], [value("y", ["B", 2])], constants)
+    constants = [tensor("w", W), tensor("r", R), tensor("b", B), tensor("m", M), tensor("axes", np.array([1]))]
+    graph = helper.make_graph(nodes, "g", [value("x", ["B", "T", 3])], [value("y", ["B", 2])], constants)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)])
     model.ir_version = 8
     return model

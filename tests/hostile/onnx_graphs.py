@@ -67,7 +67,7 @@ GRAPHS = {
     "an input of lists": lambda model: model.graph.input[0].CopyFrom(
         helper.make_tensor_sequence_value_info("x", FLOAT, None)
     ),
-    "an input of -3": lambda model: model.graph.input[0].CopyFrom(value("x", ["T", "B", -3])),
+    "an input of -3": lambda model: model.graph.input[0].CopyFrom(value("x", ["B", "T", -3])),
     "an input with 10**5 axes": lambda model: model.graph.input[0].CopyFrom(value("x", [1] * 10**5)),
     "a direction of text": attribute("direction", "__import__('os')"),
     "a direction that is a number": attribute("direction", 1),

@@ -25,7 +25,7 @@ READERS = {
     "arrays": ("xprnn.io.npz", "read_array", ()),
     "torch": ("xprnn.io.torch", "read", ()),
     "keras": ("xprnn.io.keras", "load", ("h5py",)),
-    "onnx": ("xprnn.io.onnx", "load_graph", ("onnx", "onnx.checker", "google.protobuf.message")),
+    "onnx": ("xprnn", "load_onnx", ("onnx", "onnx.checker", "google.protobuf.message")),
 }
 
 # What Python tells of what is done in it; "open" is looked at by its mode. None of it is any reader's business.
