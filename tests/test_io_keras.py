@@ -12,6 +12,7 @@ from xprnn import cells
 from xprnn import layers as L
 from xprnn.io.keras import load, save
 from xprnn.io.store import FileError
+from xprnn.models import Sequential, load_model
 
 h5py = pytest.importorskip("h5py")
 IDS, STEPS, SAMPLE = (None,), (None, 3), (3,)
@@ -139,6 +140,16 @@ def test_what_keras_has_not_is_not_written(words, tmp_path):
     model = model_of(REFUSED[words], STEPS)
     refused(model, lambda: save(model, tmp_path / "m.keras"), ValueError, words)
     assert not list(tmp_path.iterdir())
+
+
+def test_keras_shaped_models_save_and_load_as_keras_does(tmp_path):
+    model = Sequential([L.LSTM(3, input_shape=(3, 1), name="memory"), L.Dense(2, "softmax", name="end")])
+    model.save(tmp_path / "m.keras")
+    loaded, x = load_model(tmp_path / "m.keras", dtype="float64"), np.ones((2, 3, 1))
+    np.testing.assert_allclose(loaded.predict(x), model.predict(x), rtol=1e-6)
+    assert loaded.model.layer.names == ("memory", "end") and loaded.model.backend.dtype == "float64"
+    loaded.compile("adam", "sparse_categorical_crossentropy")
+    assert loaded.fit(x, [0, 1], epochs=2, verbose=0).epochs == 2
 
 
 def test_where_nothing_can_be_written_or_read(tmp_path):

@@ -176,10 +176,19 @@ class Sequential:
         return self.model.count_params()
 
     def save(self, path: str | os.PathLike) -> None:
-        """Write a .safetensors file of layers and parameters, for ``load_model`` and ``xprnn.load``."""
-        if os.fspath(path).endswith((".keras", ".h5", ".hdf5")):
-            raise ValueError(f"{os.fspath(path)} would not be Keras's format: name it .safetensors")
-        self.model.save(path)
+        """Write a .safetensors file of layers and parameters, for ``load_model`` and ``xprnn.load``, or a .keras file.
+
+        A .keras file is for Keras too. ValueError for layers that Keras has not, and for HDF5 files as Keras 2 had.
+        """
+        name = os.fspath(path)
+        if name.endswith((".h5", ".hdf5")):
+            raise ValueError(f"{name} would not be Keras's format: name it .keras or .safetensors")
+        if name.endswith(".keras"):
+            from .io import keras
+
+            keras.save(self.model, path)
+        else:
+            self.model.save(path)
 
     def _grow(self) -> None:
         """Keep what is learned, before the layers change."""
@@ -212,11 +221,16 @@ class Sequential:
 
 
 def load_model(path: str | os.PathLike, *, backend: str | Backend = "numpy", dtype: str | None = None) -> Sequential:
-    """The Sequential that ``save`` wrote, not compiled, on ``backend``.
+    """The Sequential that ``save`` wrote, or Keras 3 into a .keras file, not compiled, on ``backend``.
 
     Raises FileNotFoundError, FileError as ``xprnn.load``, or ValueError for a model of another kind.
     """
-    model = Model.load(path, backend, dtype)
+    if os.fspath(path).endswith(".keras"):
+        from .io import keras
+
+        model = keras.load(path, backend, dtype)
+    else:
+        model = Model.load(path, backend, dtype)
     if not isinstance(model.layer, _Sequence):
         raise ValueError(f"{os.fspath(path)} holds {model.layer!r}, no Sequential: use xprnn.load")
     loaded = Sequential(backend=model.backend, seed=model.seed)

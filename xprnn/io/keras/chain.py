@@ -62,7 +62,7 @@ def chain(model: dict[str, Any]) -> Chain:
         raise ValueError("it has more than one input, or another than at its beginning")
     links = tuple(_links(entries[1:]))
     shape = as_shape(inputs[0]["config"]["batch_shape"][1:])
-    timed = len(shape) == 2 or (len(shape) == 1 and any(layer.takes_ids for link in links for layer in link.layers))
+    timed = len(shape) > 1 or (len(shape) == 1 and any(layer.takes_ids for link in links for layer in link.layers))
     return Chain(links, (None, *shape[1:]) if timed else shape, _precision(entries[1:]))
 
 
