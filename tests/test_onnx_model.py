@@ -171,6 +171,16 @@ def test_shapes_stay_on_the_host(backend):
     assert met["Reshape"] == [device, tuple] and met["Mul"] == [device, device]
 
 
+def test_the_logarithm_of_a_sigmoid(backend):
+    """As exporters write logsigmoid: of a number far below 0 it is that number."""
+    model = OnnxModel(
+        graph(("Sigmoid", "x", "s", {}), ("Log", "s", "y", {}), inputs=(X._replace(shape=None),)), backend
+    )
+    x = np.array([-600.0, -40.0, -1.0, 0.0, 1.0, 30.0])
+    got = backend.to_numpy(model(backend.asarray(x)))
+    np.testing.assert_allclose(got, -np.logaddexp(0, -x), rtol=1e-13, atol=1e-15)
+
+
 def test_outputs_are_arrays_of_the_backend(backend):
     """Also those that are an input, a constant, made on the host, or without axes."""
     nodes = [("Size", "x", "n", {}), ("ReduceSum", "x", "y", {"keepdims": 0})]
