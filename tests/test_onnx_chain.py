@@ -1,5 +1,8 @@
 """Graphs that are chains become Models: there and back is the identity, and a Model gives what its graph gives."""
 
+import zipfile
+from pathlib import Path
+
 import numpy as np
 import onnx_models
 import onnx_mutations
@@ -7,6 +10,7 @@ import pytest
 from shell import identical
 
 import xprnn as xr
+from xprnn.io.onnx import load_model, load_onnx
 from xprnn.io.onnx.chain import NoChainError, to_model
 from xprnn.io.onnx.model import OnnxModel
 from xprnn.io.onnx.write import to_graph
@@ -149,3 +153,39 @@ def test_no_other_graph_is_taken_for_a_chain(name, ragged):
         if wanted is not None:
             np.testing.assert_allclose(again(x, **given), wanted, rtol=1e-4, atol=1e-4, err_msg=str(changed.nodes))
     assert min(known.values()) > 4, known
+
+
+GOLDEN = Path(__file__).parent / "golden" / "onnx"
+CHAINS = {"bare": 2, "fixed": 2, "lstm": 3, "rnn": 3, "gru": 2}
+OTHERS = {
+    "activations": "Celu node .* is no layer: there is no layer for it",
+    "attention": "its second input, 'mask', is not the lengths of rows",
+    "classifier": "Add node .* is no layer",
+    "keras_lstm": "Add node .* is no layer",
+    "packed": "it has 2 outputs",
+    "pooling": "AveragePool node .* is no layer",
+    "states": "it has 3 outputs",
+    "steps": "Add node .* is no layer",
+}
+
+
+@pytest.mark.parametrize("name", [*CHAINS, *OTHERS])
+def test_golden(name, tmp_path):
+    """Files of PyTorch and Keras: chains become Models, whether they have the batch first or not; others are named."""
+    pytest.importorskip("onnx")
+    with zipfile.ZipFile(GOLDEN / "models.zip") as archive:
+        path = archive.extract(f"{name}.onnx", tmp_path)
+    if name in OTHERS:
+        assert isinstance(load_onnx(path), OnnxModel)
+        with pytest.raises(xr.FileError, match=f"{name}.onnx is no chain of layers: {OTHERS[name]}"):
+            load_model(path)
+        return
+    with np.load(GOLDEN / "golden.npz") as file:
+        kept = {key: file[key] for key in file.files if key.startswith(f"{name} ")}
+    turned, model = name == "gru", load_model(path)
+    assert isinstance(xr.load_onnx(path), OnnxModel if turned else xr.Model) and len(model.layer.layers) == CHAINS[name]
+    for n in (0, 1):
+        if f"{name} {n} x" in kept:
+            x, y = kept[f"{name} {n} x"], kept[f"{name} {n} 0"]
+            x, y = (np.swapaxes(a, 0, 1) if turned else a for a in (x, y))
+            np.testing.assert_allclose(model(x), y, rtol=1e-5, atol=1e-6)

@@ -8,6 +8,7 @@ import pytest
 
 import xprnn as xr
 from xprnn.io.onnx import write
+from xprnn.io.onnx.model import OnnxModel
 
 onnx = pytest.importorskip("onnx")
 runtime = pytest.importorskip("onnxruntime")
@@ -52,6 +53,27 @@ def test_lengths(name):
         lengths = onnx_models.lengths(batch, x.shape[1])
         x = onnx_models.padded(x, lengths)
         close(run(graph, {"x": x, "lengths": lengths}), [model(x, lengths=lengths)])
+
+
+def rough(graph):
+    """Whether float64 numbers go through an attribute, which is float32."""
+    values = [np.asarray(value) for node in graph.nodes for value in node.attributes.values()]
+    return any(value.dtype.kind == "f" for value in values)
+
+
+@EACH
+def test_runs_here(name):
+    """What is written runs as a graph too, in float64, padded rows included."""
+    model = onnx_models.made(name, "float64")
+    for ragged in (False, True) if name in onnx_models.SEQUENCES else (False,):
+        graph = write.to_graph(model.layer, *model.built(), "float64", lengths=ragged)
+        x = onnx_models.sample(model, 3, 5)
+        given = {"lengths": onnx_models.lengths(3, x.shape[1])} if ragged else {}
+        x = onnx_models.padded(x, given["lengths"]) if ragged else x
+        tolerance = 1e-6 if rough(graph) else 1e-12
+        found, wanted = OnnxModel(graph)(x, *given.values()), model(x, **given)
+        assert found.dtype == wanted.dtype
+        np.testing.assert_allclose(found, wanted, rtol=tolerance, atol=tolerance)
 
 
 @pytest.mark.parametrize("name", onnx_models.STATEFUL)

@@ -6,7 +6,7 @@ import numpy as np
 
 from ..operators.base import positions
 from .flow import Call, Flow, NoLayerError
-from .labels import ONE, SIDE
+from .labels import ONE
 
 
 def same(call: Call) -> Any:
@@ -39,11 +39,11 @@ def transpose(call: Call) -> Any:
 
 
 def squeeze(call: Call) -> Any:
-    """Fewer axes of one entry: such that mean nothing, and that of the direction where there is one."""
+    """Fewer axes of one entry that mean nothing."""
     flow, wanted = call.labelled(), call.given["axes"]
     shape = flow.shape if isinstance(flow, Flow) else tuple(1 if axis == ONE else 2 for axis in flow.axes)
     gone = positions([n for n, size in enumerate(shape) if size == 1] if wanted is None else wanted, len(shape))
-    meant = [flow.axes[n] for n in gone if not droppable(flow.axes[n], shape[n])]
+    meant = [flow.axes[n] for n in gone if flow.axes[n] != ONE]
     if meant:
         raise NoLayerError(f"it takes away the axis of {meant[0]}")
     return flow._replace(axes=tuple(axis for n, axis in enumerate(flow.axes) if n not in gone))
@@ -55,11 +55,6 @@ def unsqueeze(call: Call) -> Any:
     for n in sorted(positions(call.given["axes"], len(axes) + len(call.given["axes"]))):
         axes.insert(n, ONE)
     return flow._replace(axes=tuple(axes))
-
-
-def droppable(axis: str, size: int) -> bool:
-    """Whether an axis may go: one that means nothing, or that of a single direction."""
-    return axis == ONE or (axis == SIDE and size == 1)
 
 
 TABLE = {

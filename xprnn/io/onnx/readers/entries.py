@@ -42,17 +42,23 @@ def split(call: Call) -> tuple[Flow, ...]:
 
 def concat(call: Call) -> Flow:
     """Directions together: as entries of their axis, or, of two, their features side by side."""
-    flows = call.inputs
-    if not all(
-        isinstance(flow, Flow) and flow.axes == flows[0].axes and flow.outer is flows[0].outer for flow in flows
-    ):
+    flows, first = call.inputs, call.flow()
+    axis = position(call.given["axis"], len(first.axes))
+    if not all(isinstance(flow, Flow) and _kind(flow, axis) == _kind(first, axis) for flow in flows):
         raise NoLayerError("it joins what are not outputs of one kind")
-    axis = flows[0].axes[call.given["axis"]]
-    if axis == SIDE and len({flow.sizes[FEATURE] for flow in flows}) == 1:
-        return flows[0]._replace(parts=tuple(part for flow in flows for part in flow.parts))
-    if axis == FEATURE and len(flows) == 2:
+    if first.axes[axis] in (SIDE, ONE) and SIDE not in (*first.axes[:axis], *first.axes[axis + 1 :]):
+        return first.along(axis, tuple(part for flow in flows for part in flow.parts))
+    if first.axes[axis] == FEATURE and len(flows) == 2:
         return merged("concat", *flows)
-    raise NoLayerError(f"it joins {len(flows)} along the axis of {axis}")
+    raise NoLayerError(f"it joins {len(flows)} along the axis of {first.axes[axis]}")
+
+
+def _kind(flow: Flow, axis: int) -> tuple:
+    """What two values have in common that can be joined along an axis."""
+    label = flow.axes[axis]
+    sizes = None if label == FEATURE else flow.sizes[FEATURE]
+    axes = (*flow.axes[:axis], ONE if label == SIDE else label, *flow.axes[axis + 1 :])
+    return axes, sizes, flow.padding, id(flow.outer)
 
 
 def reverse_sequence(call: Call) -> Flow:
@@ -93,7 +99,7 @@ def _part(flow: Flow, axis: int, chosen: range) -> Flow:
     if chosen == range(size):
         return flow
     if label == SIDE:
-        return flow._replace(parts=tuple(flow.parts[n] for n in chosen))
+        return flow.along(axis, tuple(flow.parts[n] for n in chosen))
     if label == TIME and len(chosen) == size:
         return flipped(flow)
     if label == FEATURE and chosen.step == 1:

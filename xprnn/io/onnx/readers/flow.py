@@ -65,7 +65,7 @@ ZERO = Padding(True, 0.0, True)
 
 
 class Flow(NamedTuple):
-    """A value that layers have made of the input: ``parts`` along the axis SIDE, one where there is no such axis.
+    """A value that layers have made of the input: ``parts`` along the axis SIDE, one if there is no such axis.
 
     sizes:  how long the axes BATCH, TIME, INNER and FEATURE are.
     masked: whether the graph is told where each row ends.
@@ -91,6 +91,11 @@ class Flow(NamedTuple):
         if SIDE in self.axes:
             raise NoLayerError("it takes the directions of a recurrent layer before they are one output")
         return self.parts[0]
+
+    def along(self, axis: int, parts: tuple[Chain | None, ...]) -> "Flow":
+        """These parts as the entries of an axis; one alone makes it an axis that means nothing."""
+        label = SIDE if len(parts) > 1 else ONE
+        return self._replace(parts=parts, axes=(*self.axes[:axis], label, *self.axes[axis + 1 :]))
 
     @property
     def padded(self) -> bool:

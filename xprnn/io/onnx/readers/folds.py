@@ -2,7 +2,6 @@
 
 import math
 
-from .axes import droppable
 from .build import alone, links
 from .flow import Call, Flow, NoLayerError, Step, by_step
 from .labels import BATCH, FEATURE, INNER, ONE, SIDE, TIME
@@ -47,9 +46,8 @@ def _reshaped(flow: Flow, wanted: tuple[int, ...]) -> Flow:
         named = tuple(FEATURE if n and axes[n - 1] == APART else axis for n, axis in enumerate(axes))
         named = tuple(SIDE if axis == APART else axis for axis in named)
         return sides[0]._replace(parts=tuple(one.chain for one in sides), axes=named)
-    if special == [(SIDE, FEATURE)]:
-        parts = [flow._replace(parts=(part,), axes=axes) for part in flow.parts]
-        return merged("concat", *parts) if len(parts) == 2 else parts[0]
+    if special == [(SIDE, FEATURE)] and len(flow.parts) == 2:
+        return merged("concat", *(flow._replace(parts=(part,), axes=axes) for part in flow.parts))
     if len(special) == 1 and groups[0] == flow.axes[:2] and set(flow.axes) <= {BATCH, TIME, INNER, FEATURE}:
         return _folded(flow, axes)
     raise NoLayerError(f"it makes other axes of {', '.join(flow.axes)}, {wanted}")
@@ -60,7 +58,7 @@ def _groups(flow: Flow, axes: tuple[tuple[str, int], ...], wanted: tuple[int, ..
     if len(axes) + len(wanted) > MOST:
         return None
     if not wanted:
-        return [] if all(droppable(*axis) for axis in axes) else None
+        return [] if all(name == ONE for name, _ in axes) else None
     names, sizes = tuple(name for name, _ in axes), tuple(size for _, size in axes)
     ways = [(names[:count], count, 1) for count in (1, 2, 0) if _fits(names, sizes, count, wanted[0])]
     if flow.outer and names[:1] == (BATCH,) and wanted[:2] == flow.outer.shape[:2]:
@@ -71,7 +69,7 @@ def _groups(flow: Flow, axes: tuple[tuple[str, int], ...], wanted: tuple[int, ..
         rest = _groups(flow, axes[count:], wanted[made:])
         if rest is not None:
             return [group] * made + rest
-    return _groups(flow, axes[1:], wanted) if axes and droppable(*axes[0]) else None
+    return _groups(flow, axes[1:], wanted) if names[:1] == (ONE,) else None
 
 
 def _fits(names: tuple[str, ...], sizes: tuple[int, ...], count: int, wanted: int) -> bool:

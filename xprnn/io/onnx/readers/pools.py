@@ -41,6 +41,8 @@ def divide(call: Call) -> Flow:
 def _reduced(flow: Flow, op: str, axis: int, keep: bool) -> Flow:
     label = flow.axes[axis]
     axes = (*flow.axes[:axis], *((ONE,) if keep else ()), *flow.axes[axis + 1 :])
+    if label == ONE:
+        return flow._replace(axes=axes)
     if label == SIDE and len(flow.parts) == 2 and op in OVER_SIDES:
         return merged(OVER_SIDES[op], *(flow._replace(parts=(part,), axes=axes) for part in flow.parts))
     if label != TIME:

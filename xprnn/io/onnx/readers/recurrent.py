@@ -46,8 +46,12 @@ def operator(call: Call) -> tuple[Any, ...]:
             step = Step(layer, part.params | states, (*names, str(side)), last=last)
             made.append(append(flow, step).chain)
     sizes = flow.sizes | {FEATURE: r.shape[-1]}
-    whole = flow._replace(parts=tuple(chains), axes=steps, sizes=sizes, padding=ZERO)
-    return whole, whole._replace(parts=tuple(lasts), axes=ends), NoLayerError("the last cell is no layer's output")
+    whole = flow._replace(sizes=sizes, padding=ZERO)
+    y, y_h = (
+        whole._replace(axes=axes).along(axes.index(SIDE), tuple(parts))
+        for axes, parts in ((steps, chains), (ends, lasts))
+    )
+    return y, y_h, NoLayerError("the last cell is no layer's output")
 
 
 def short_names(cell: Cell) -> Cell:
@@ -82,7 +86,9 @@ def _begin(call: Call, name: str, side: int, flow: Flow, layout: int) -> np.ndar
     if not isinstance(given, Sized | np.ndarray):
         raise NoLayerError(f"its {name} is no constant")
     state = given.array if isinstance(given, Sized) else given
-    if state.ndim != 3 or state.shape[-1] != hidden or state.shape[1 - layout] != flow.sizes[BATCH]:
+    if state.dtype.kind != "f" or state.ndim != 3 or state.shape[-1] != hidden:
+        raise NoLayerError(f"its {name} is of shape {state.shape} and {state.dtype}")
+    if state.shape[1 - layout] != flow.sizes[BATCH]:
         raise NoLayerError(f"its {name} is of shape {state.shape}, and not one for each row")
     rows = state[:, side] if layout else state[side]
     if np.any(rows != rows[:1]):
