@@ -29,6 +29,16 @@ def made(shape=(3, 8), dtype="f4", **options):
     return instead(lambda group, name: group.create_dataset(name, shape, dtype, **options))
 
 
+def linked(path):
+    """Moves what is at ``path`` away, and puts a link to it there."""
+
+    def change(root):
+        root.move(path, "hidden")
+        root[path] = h5py.SoftLink("/hidden")
+
+    return change
+
+
 def virtual(group, name):
     layout = h5py.VirtualLayout((3, 8), "f4")
     layout[:] = h5py.VirtualSource("/etc/passwd", "a", (3, 8))
@@ -74,6 +84,8 @@ HDF5 = {
                                       "layers/lstm/cell/vars"),
     "a group in another file": instead(lambda g, name: g.__setitem__(name, h5py.ExternalLink("/tmp/a.h5", "/vars")),
                                        "layers/lstm"),
+    "a link to the right numbers": linked(KERNEL),
+    "a link to the right group": linked("layers/lstm"),
     "a group for an array": instead(lambda g, name: g.create_group(name)),
     "an array for a group": instead(lambda g, name: g.create_dataset(name, data=np.zeros(3)), "layers/lstm/cell"),
     "a group in itself": instead(lambda g, name: g.__setitem__(name, g)),
