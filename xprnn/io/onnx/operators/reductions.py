@@ -42,7 +42,7 @@ def _over(function: Callable[..., Array]) -> Operator:
 
     def reduce(xp: Namespace, x: Array, axes: Any = None, *, keepdims: int = 1, noop_with_empty_axes: int = 0) -> Array:
         chosen = positions(axes or (), max(1, x.ndim))
-        if x.ndim == 0 or not chosen and noop_with_empty_axes:
+        if x.ndim == 0 or (not chosen and noop_with_empty_axes):
             return xp.squeeze(function(xp, x[None, ...], (0,), True), axis=0)
         return function(xp, x, chosen or tuple(range(x.ndim)), bool(keepdims))
 
