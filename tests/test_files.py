@@ -102,6 +102,11 @@ def test_what_cannot_be_written_is_refused_and_nothing_is_lost(path):
     ):
         with pytest.raises(ValueError, match=words):
             recurrent(NUMPY).save(path, extra={"x": wrong})
+    deep = xr.Dense(2)
+    for _ in range(65):
+        deep = xr.Sequential(deep)
+    with pytest.raises(ValueError, match="layers are nested more than 64 deep"):
+        xr.Model(deep, NUMPY, input_shape=(D,)).save(path)
     complex_model = xr.Model(xr.Dense(1, bias=False), NUMPY, input_shape=(D,))
     complex_model.params = {"W": np.ones((D, 1), complex)}
     with pytest.raises(ValueError, match=r"params\.W is of dtype complex128; a file holds real numbers"):

@@ -102,11 +102,14 @@ GOOD_SAFETENSORS = {
     "truth": safetensors({"a": field(dtype="BOOL", shape=[8])}, b"\0\1\1\1\0\0\0\0"),
 }
 FLAT = npy(NUMBERS)
+LARGE = npy(b"", shape=f"({2**30 - 2**10},)")
+LARGE_SIZE = len(LARGE) + 2**32 - 2**12  # what its header stands for
 ZEROS = npy(b"\0" * (50 * 2**20), shape=f"({50 * 2**18},)")  # in a megabyte of zip it would be a thousand times that
 NPZ = {
     "a bomb": [Member(b"a.npy", deflated(ZEROS), method=8, size=len(ZEROS), crc=zlib.crc32(ZEROS))],
     "a bomb that hides its size": [Member(b"a.npy", deflated(ZEROS), method=8, size=len(FLAT))],
     "a size of 2**32 - 2": [Member(b"a.npy", FLAT, size=2**32 - 2, packed=2**32 - 2)],
+    "a size that the array has too": [Member(b"a.npy", LARGE, size=LARGE_SIZE, packed=LARGE_SIZE)],
     "a size past the end": [Member(b"a.npy", FLAT, size=len(FLAT) + 999, packed=len(FLAT) + 999)],
     "sizes that differ": [Member(b"a.npy", FLAT, size=len(FLAT) + 8)],
     "a thousand members in the same place": [

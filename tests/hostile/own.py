@@ -142,6 +142,7 @@ LSTM = {
 }
 FIELDS = {
     "units": [10**12, "2", None, 3],
+    "bias": ["yes", 1, None],
     "activation": [
         "exec", ["tanh"], 5, "clip(1e999) tanh", "elu(1e999)", "elu(" + "9" * 10**6, "scaled_tanh(" + "1, " * 10**5,
     ],
