@@ -135,9 +135,10 @@ def _in_line(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
     for before, entry in pairwise(line):
         if _arguments(entry) != [before["name"]]:
             raise ValueError(f"it is no chain: {entry['name']!r} takes {_arguments(entry)}, not {before['name']!r}")
-        extra = {name for name, value in entry["inbound_nodes"][0]["kwargs"].items() if value not in (None, False)}
-        if extra - ({"mask"} if masks else set()):
-            raise ValueError(f"{entry['name']!r} is called with {', '.join(sorted(extra))}")
+        for name, value in entry["inbound_nodes"][0]["kwargs"].items():
+            known = name == "mask" and masks and _argument(value) == masks[-1]["name"]
+            if value not in (None, False) and not known:
+                raise ValueError(f"{entry['name']!r} is called with {name}")
     return line
 
 
@@ -146,4 +147,9 @@ def _arguments(entry: dict[str, Any]) -> list[Any]:
     nodes = entry["inbound_nodes"]
     if len(nodes) != 1:
         raise ValueError(f"{entry['name']!r} is used {len(nodes)} times")
-    return [a["config"]["keras_history"][0] if isinstance(a, dict) else a for a in nodes[0]["args"]]
+    return [_argument(value) for value in nodes[0]["args"]]
+
+
+def _argument(value: Any) -> Any:
+    """The name of the layer that a tensor comes from; any other value is itself."""
+    return value["config"]["keras_history"][0] if isinstance(value, dict) else value

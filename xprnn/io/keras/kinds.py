@@ -70,10 +70,9 @@ def _value(name: str, value: Any, parameter: inspect.Parameter | None) -> Any:
         return layer({**value, "config": {**value["config"], "name": None}})
     if name == "axis" and value in ([-1], (-1,)):
         return -1
-    default = None if parameter is None else parameter.default
-    number = isinstance(default, (float, int)) and not isinstance(default, bool)
-    wanted = (int, float) if number else type(default)
-    if isinstance(default, (bool, float)) and not (isinstance(value, wanted) and isinstance(value, bool) != number):
+    default, flag = None if parameter is None else parameter.default, isinstance(value, bool)
+    fits = flag if isinstance(default, bool) else not flag and isinstance(value, (int, float))
+    if isinstance(default, (bool, float)) and not fits:
         raise TypeError(f"{name}={value!r}")
     return value
 
