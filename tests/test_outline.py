@@ -75,4 +75,4 @@ def test_nested_layers_are_asked_for_their_rank_once():
     layer = xr.RNN(D)
     for _ in range(40):
         layer = xr.Sequential(layer)
-    assert xr.Model(layer, input_shape=(None, D)).output_shape == (None, D)
+    assert layer.rank == 2 and not layer.takes_ids
