@@ -20,7 +20,7 @@ ZIP = {
     "no weights": archive(model=None),
     "no description": archive(config=None),
     "no version": archive(metadata=None),
-    "twice": members(Member(b"config.json", b"{}")),
+    "twice": members(Member(b"config.json", PARTS["config.json"])),
     "up": members(Member(b"../a", b"")),
     "up in assets": members(Member(b"assets/../../a", b"")),
     "root": members(Member(b"/etc/a", b"")),
