@@ -111,7 +111,7 @@ def test_it_learns(name, ragged):
 
 
 def test_backends_and_dtypes(backend):
-    model = onnx_models.made("everything")
+    model = onnx_models.made("embedding")
     again = to_model(graph_of(model), backend)
     assert again.backend == backend
     x = onnx_models.sample(model, 2, 4)
@@ -189,3 +189,13 @@ def test_golden(name, tmp_path):
             x, y = kept[f"{name} {n} x"], kept[f"{name} {n} 0"]
             x, y = (np.swapaxes(a, 0, 1) if turned else a for a in (x, y))
             np.testing.assert_allclose(model(x), y, rtol=1e-5, atol=1e-6)
+
+
+def test_numbers_keep_their_precision():
+    """Of an activation in float64; what ONNX has as an attribute is float32, and is read as it was written."""
+    layer = xr.Sequential(xr.Dense(2, "scaled_tanh(0.3333333333333333, 1.1)"), xr.Activation("affine(1.00000001, 0.1)"))
+    model = xr.Model(layer, dtype="float64", input_shape=(3,))
+    assert to_model(graph_of(model)).layer == layer
+    assert to_model(graph_of(xr.Model(xr.Activation("leaky_relu(0.1)"), input_shape=(3,)))).layer.layers[0].name == (
+        "leaky_relu(0.1)"
+    )

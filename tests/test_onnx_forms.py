@@ -203,7 +203,8 @@ def test_lengths(name):
 
 NONE = {
     "no lengths": ("Y = LSTM(a, W, R, B)\n b = Squeeze(Y, 1)\n c = Transpose(b) perm=(1,0,2)", "not told the lengths"),
-    "last of all": (PADDED["sequence"] + "\n d = Gather(c, zero) axis=1", "it takes step 0"),
+    "first of all": (PADDED["sequence"] + "\n d = Gather(c, zero) axis=1", "it takes step 0"),
+    "last of all": (PADDED["sequence"] + "\n d = Slice(c, -1, end, 1)\n e = Squeeze(d, 1)", "it takes step"),
     "mean of all": (PADDED["sequence"] + "\n d = ReduceMean(c) axes=(1,) keepdims=0", "all steps, padding too"),
     "dense before": ("b = MatMul(x, U)", "its output has in padding"),
     "sum": (PADDED["sequence"] + "\n d = ReduceSum(c, 1) keepdims=0", "a sum over steps is no layer"),
@@ -221,6 +222,11 @@ WRONG = {
     "batch as time": ("Y = LSTM(x, W, R, B)\n b = Squeeze(Y, 1)", r"takes \(time, batch, feature\), and is given"),
     "widths": (TURNED + "Y = LSTM(a, W2, R, B)", "is no layer: its W is"),
     "rows differ": (TURNED + "Y = LSTM(a, W, R, B, _, states)", "initial_h is of shape"),
+    "selu": ("a = Selu(x) alpha=1.0", "Selu node .* its alpha and gamma"),
+    "norm of time": (
+        "m = ReduceMean(x) axes=(1,)\n c = Sub(x, m)\n d = Mul(c, c)\n e = ReduceMean(d) axes=(1,)\n f = Add(e, half)\n"
+        "g = Sqrt(f)\n h = Div(c, g)", "Sub node 'Sub1' is no layer",
+    ),
     "scaled": ("a = Mul(x, half)", "Mul node .* half of what is no sum"),
     "summed": ("a = Transpose(x) perm=(1,0,2)\n Y = LSTM(a, W, R, B)\n b = ReduceSum(Y, 0)", "no mean and no maximum"),
     "bias": ("a = Add(x, U)", "Add node .* adds a constant to what is no product"),
@@ -257,6 +263,14 @@ def test_inputs(shape, words):
         to_model(graph("y = Tanh(x)", shape=shape))
 
 
+def test_a_state_for_each_row():
+    made = graph(
+        TURNED + "Y = LSTM(a, W, R, B, _, states)", shape=(2, "time", 3), constants={"states": random(1, 2, H)}
+    )
+    with pytest.raises(NoChainError, match="its initial_h is another in each row"):
+        to_model(made)
+
+
 def test_half_precision_is_widened():
     text = "a = MatMul(x, U)"
     made = graph(text, constants={"U": random(D, 2).astype("float16")})
@@ -274,3 +288,10 @@ def test_an_initial_state_is_learned():
     assert model.layer == xr.Sequential(xr.LSTM(H, learn_state=True, double_bias=True))
     np.testing.assert_array_equal(model.params["lstm"]["0"]["state0"], state[0, 0])
     np.testing.assert_allclose(model(x), OnnxModel(made)(x), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("shape", [OPEN, ("batch", "time", "steps", 3)])
+def test_more_layers_than_anyone_has(shape):
+    text = "a0 = Tanh(x)\n" + "\n".join(f"a{n} = Tanh(a{n - 1})" for n in range(1, 1100))
+    with pytest.raises(NoChainError, match="1000 layers"):
+        to_model(graph(text, shape=shape))

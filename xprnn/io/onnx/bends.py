@@ -51,13 +51,22 @@ def numbered(name: str) -> Name:
 
 
 def spelled(stem: str, numbers: tuple[float, ...] = (), bound: float | None = None) -> str:
-    """Our shortest name of an activation whose numbers have been through float32: 0.009999999776 is 0.01 again."""
+    """Our shortest name of an activation, the reverse of ``numbered``: leaky_relu(0.01) is "leaky_relu"."""
     for plain, (other, known) in _PLAIN.items():
-        if stem == other and known and np.array_equal(np.asarray(numbers, np.float32), np.asarray(known, np.float32)):
+        if stem == other and known and numbers in (known, tuple(map(short, known))):
             stem, numbers = plain, ()
-    written = f"{stem}({', '.join(map(_short, numbers))})" if numbers else stem
-    return written if bound is None else f"clip({_short(bound)}) {written}"
+    written = f"{stem}({', '.join(map(_written, numbers))})" if numbers else stem
+    return written if bound is None else f"clip({_written(bound)}) {written}"
 
 
-def _short(number: Any) -> str:
-    return str(float(str(np.float32(number)))).removesuffix(".0")
+def short(number: Any) -> float:
+    """A number of the file as it was before it went through float32: 0.009999999776 is 0.01; one in float64 as it is.
+
+    Attributes, which are Python's floats here, are float32 in files.
+    """
+    wide = isinstance(number, np.ndarray) and number.dtype == np.float64
+    return number.item() if wide else float(str(np.asarray(number, np.float32).reshape(())))
+
+
+def _written(number: float) -> str:
+    return str(number).removesuffix(".0")

@@ -7,8 +7,8 @@ import numpy as np
 from ....layers.activation import Activation
 from ....layers.dense import Dense
 from ....ops.activations import parse
-from ..bends import NUMBERS, OPERATORS, spelled
-from .flow import Call, Flow, NoLayerError, Step, by_step, check_features, instead, short
+from ..bends import NUMBERS, OPERATORS, short, spelled
+from .flow import Call, Flow, NoLayerError, Step, by_step, check_features, instead
 
 _STEMS = {op: stem for stem, op in OPERATORS.items()}
 
@@ -23,7 +23,7 @@ def softmax(call: Call) -> Flow:
 def activation(call: Call) -> Flow:
     """An operator that is an activation by itself."""
     stem = _STEMS[call.node.op]
-    numbers = tuple(call.given[name] for name in NUMBERS if name in call.given) if stem != "selu" else ()
+    numbers = tuple(short(call.given[name]) for name in NUMBERS if name in call.given) if stem != "selu" else ()
     if stem == "selu" and not np.allclose([call.given["alpha"], call.given["gamma"]], [1.6732632, 1.0507010], 1e-6):
         raise NoLayerError("its alpha and gamma are not those of selu")
     return bent(call.flow(), spelled(stem, numbers))
@@ -66,7 +66,7 @@ def bent(flow: Flow, name: str) -> Flow:
 
 def _bound(call: Call, given: str, attribute: str, default: float) -> float:
     number = call.weight(given) if call.given[given] is not None else call.given[attribute]
-    return default if number is None else short(np.asarray(number).reshape(()))
+    return default if number is None else short(number)
 
 
 TABLE = {"Clip": clip, "Gelu": gelu, "Softmax": softmax, **dict.fromkeys(_STEMS, activation)}

@@ -13,7 +13,7 @@ from ....layers.recurrent import GRU, LSTM, RNN, PeepholeLSTM, Recurrent
 from ....layers.sequential import Sequential
 from ....layers.time_distributed import TimeDistributed
 from ....types import Params
-from .flow import Chain, NoLayerError, Step
+from .flow import MOST, Chain, NoLayerError, Step
 
 
 def links(chain: Chain | None) -> list[Chain]:
@@ -28,8 +28,10 @@ def links(chain: Chain | None) -> list[Chain]:
 def sequential(chain: Chain | None) -> tuple[Sequential, Params]:
     """The layers of a chain, and their parameters; a layer whose weights the file has once is one layer."""
     known: dict[tuple[Layer, tuple[str, ...]], Layer] = {}
-    layers, params = [], []
-    for link in links(chain):
+    layers, params, found = [], [], links(chain)
+    if sum(len(link.steps) for link in found) > MOST:
+        raise NoLayerError(f"it has more than {MOST} layers")
+    for link in found:
         layer, p = _layer(link)
         weights = tuple(name for step in link.steps for name in step.weights)
         layers.append(known.setdefault((layer, weights), layer) if weights else layer)

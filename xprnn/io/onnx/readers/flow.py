@@ -15,6 +15,8 @@ from ..graph import Node
 from ..operators.base import position
 from .labels import BATCH, FEATURE, INNER, ONE, SIDE, TIME
 
+MOST = 1000  # layers that a model is made of here: to name them all takes a second
+
 
 class NoLayerError(ValueError):
     """A node is no layer, or the part of none; the message says why."""
@@ -187,6 +189,8 @@ def by_step(flow: Flow, step: Step, width: int | None = None) -> Flow:
     chain, padding, wrapped = flow.chain, flow.padding, INNER in flow.axes
     follows = chain is not None and all(one.by_step for one in chain.steps) and chain.wrapped == wrapped
     dirty = flow.padded and padding.theirs != 0
+    if chain and len(chain.steps) == MOST:
+        raise NoLayerError(f"there are {MOST} layers before it")
     if flow.ids != bool(step.layer and step.layer.takes_ids):
         raise NoLayerError("it takes ids for numbers" if flow.ids else "it takes numbers for ids")
     if chain is not None and follows and (dirty or (wrapped and not flow.padded)):
@@ -208,9 +212,3 @@ def check_features(flow: Flow, axis: int) -> None:
     """Raise unless an axis is that of the features, and the last."""
     if position(axis, len(flow.axes)) != len(flow.axes) - 1 or flow.axes[-1] != FEATURE:
         raise NoLayerError("it goes over other axes than the features alone")
-
-
-def short(number: Any) -> float:
-    """A number that has been through float32, as it was written before; one of float64 as it is."""
-    array = np.asarray(number)
-    return float(str(np.float32(number))) if array.dtype != np.float64 or isinstance(number, float) else float(array)

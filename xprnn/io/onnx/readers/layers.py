@@ -8,7 +8,8 @@ import numpy as np
 from ....layers.dense import Dense
 from ....layers.embedding import Embedding
 from ....layers.layer_norm import LayerNorm
-from .flow import Call, Flow, NoLayerError, Padding, Step, by_step, check_features, instead, short
+from ..bends import short
+from .flow import Call, Flow, NoLayerError, Padding, Step, by_step, check_features, instead
 from .labels import FEATURE, INNER
 from .merges import halved, of_both
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ..bends import COMPOSED, NUMBERS, X, spelled
+from ..bends import COMPOSED, NUMBERS, X, short, spelled
 from ..graph import Node
 from .activations import bent
 from .flow import Flow, Known
@@ -30,18 +30,21 @@ _MORE: tuple[tuple[str, tuple], ...] = (
     ("softsign", ("Div", X, ("Add", ("Abs", X), 1.0))),
 )
 _NORMS = (_norm(("Mul", _CENTRED, _CENTRED)), _norm(("Pow", _CENTRED, 2.0)))
+_ENDS = {expression[0] for expression in (*_NORMS, *COMPOSED.values(), *(expression for _, expression in _MORE))}
 
 
 def find(node: Node, known: Known) -> Flow | None:
     """The output of a node that ends an expression of ``COMPOSED`` or the like; None for others."""
+    if node.op not in _ENDS:
+        return None
     for expression in _NORMS:
         for found in _matches(expression, node.outputs[0], {}, known):
             flow = known.values[found[X]]
             if found["axes"] in ((-1,), (len(flow.axes) - 1,)) and flow.axes[-1] == FEATURE:
-                return normed(flow, known.values[found["epsilon"]].reshape(()))
+                return normed(flow, known.values[found["epsilon"]])
     for name, expression in (*COMPOSED.items(), *_MORE):
         for found in _matches(expression, node.outputs[0], {}, known):
-            numbers = tuple(known.values[found[one]].item() for one in NUMBERS if one in found)
+            numbers = tuple(short(known.values[found[one]]) for one in NUMBERS if one in found)
             return bent(known.values[found[X]], spelled(name, numbers))
     return None
 

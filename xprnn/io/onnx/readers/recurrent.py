@@ -10,7 +10,7 @@ from ....cells import Cell
 from ....layers.direction import Direction
 from ....ops.activations import parse
 from .. import recurrent
-from ..bends import spelled
+from ..bends import short, spelled
 from .flow import ZERO, Call, Chain, Flow, NoLayerError, Sized, Step, append, are_lengths
 from .labels import BATCH, FEATURE, SIDE, TIME
 
@@ -65,7 +65,7 @@ def short_names(cell: Cell) -> Cell:
 
 def _short(name: str) -> str:
     bound, stem, numbers = parse(name)
-    return spelled(stem, numbers, bound)
+    return spelled(stem, tuple(map(short, numbers)), None if bound is None else short(bound))
 
 
 def _check_lengths(flow: Flow, lengths: Any) -> None:
