@@ -104,12 +104,13 @@ def _random(seed):
         both = pick(True, False)
         common = {
             "bidirectional": both, "reverse": not both and pick(True, False), "bias": pick(True, True, False),
-            "learn_state": pick(True, False), "return_sequences": not last, "merge": pick("concat", "sum", "mean"),
+            "learn_state": pick(True, False), "return_sequences": not last, "merge": pick("concat", "sum", "mean", "mul"),
         }  # fmt: skip
+        two = {"double_bias": common["bias"] and pick(True, False)}
         return pick(
-            lambda: xr.RNN(size, count, activation=pick(*IN_CELLS), **common),
-            lambda: xr.LSTM(size, count, **common),
-            lambda: xr.PeepholeLSTM(size, count, **common),
+            lambda: xr.RNN(size, count, activation=pick(*IN_CELLS), **common, **two),
+            lambda: xr.LSTM(size, count, **common, **two),
+            lambda: xr.PeepholeLSTM(size, count, **common, **two),
             lambda: xr.GRU(size, count, reset_after=pick(True, False), **common),
         )()
 
@@ -127,7 +128,7 @@ def _random(seed):
     return xr.Sequential(*layers, xr.Dense(2)), (None,) if ids else (None, 3)
 
 
-RANDOM = {f"random-{seed}": _random(seed) for seed in range(30)}
+RANDOM = {f"random-{seed}": _random(seed) for seed in range(60)}
 SEQUENCES |= RANDOM
 MODELS = SEQUENCES | {
     "samples": (xr.Sequential(xr.Dense(4, "tanh"), xr.LayerNorm(), xr.Dense(1)), (3,)),

@@ -39,7 +39,7 @@ def dense(draft: Draft, layer: Dense, at: Place, x: Value) -> tuple[Value, State
 def embedding(draft: Draft, layer: Embedding, at: Place, x: Value) -> tuple[Value, State]:
     """W[id], and 0 in padding, where ids may be anything."""
     if layer.mask_zero:
-        raise ValueError(f"ONNX has no padding that is told by an id, so not {layer}; with lengths=True it is told")
+        raise ValueError(f"ONNX has no padding that is told by an id, so not {layer}; lengths=True tells it otherwise")
     table = draft.weight(join(at.path, "W"), at.params["W"])
     y = draft.add("Gather", (table, clean(draft, x, at.path).name), at.path)
     return clean(draft, Value(y, (*x.shape, layer.units), x.masked), at.path), ()
