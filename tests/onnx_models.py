@@ -104,7 +104,8 @@ def _random(seed):
         both = pick(True, False)
         common = {
             "bidirectional": both, "reverse": not both and pick(True, False), "bias": pick(True, True, False),
-            "learn_state": pick(True, False), "return_sequences": not last, "merge": pick("concat", "sum", "mean", "mul"),
+            "learn_state": pick(True, False), "return_sequences": not last,
+            "merge": pick("concat", "sum", "mean", "mul"),
         }  # fmt: skip
         two = {"double_bias": common["bias"] and pick(True, False)}
         return pick(

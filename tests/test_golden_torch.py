@@ -69,7 +69,7 @@ import sys
 
 class Nothing:
     def find_spec(name, *rest):
-        if name.split(".")[0] in ("torch", "keras", "safetensors"):
+        if name.split(".")[0] in ("torch", "keras"):
             raise ModuleNotFoundError(name)
 
 sys.meta_path.insert(0, Nothing)

@@ -30,7 +30,7 @@ def saved():
         data = (Path(folder) / "m.safetensors").read_bytes()
     (length,) = struct.unpack("<Q", data[:8])
     fields, body = json.loads(data[8 : 8 + length]), data[8 + length :]
-    header = json.loads(fields.pop("__metadata__")["xprnn"])
+    header = json.loads(fields.pop("__metadata__")["xprnn"][8:])  # behind the checksum
     arrays = {
         name: np.frombuffer(body[slice(*field["data_offsets"])], DTYPES[field["dtype"]]).reshape(field["shape"])
         for name, field in fields.items()
@@ -40,7 +40,7 @@ def saved():
 
 def safetensors(text, arrays):
     """A model's file of safetensors: its checksum is that of the file with zeros in its place."""
-    metadata = json.dumps({"crc32": "00000000", "xprnn": text}, separators=(",", ":"))
+    metadata = json.dumps({"xprnn": f"00000000{text}"}, separators=(",", ":"))
     fields, body = [f'"__metadata__":{metadata}'], b""
     for name, a in arrays.items():
         dtype = next(name for name, kind in DTYPES.items() if a.dtype == kind)

@@ -18,7 +18,7 @@ MEMORY = 256 * 2**20  # bytes beyond what the process has when it begins to read
 SECONDS = 10
 
 # What readers import when they are called, here before, so that nothing is left to be imported while one is watched.
-LATER = ("encodings.cp437", "numpy.random")
+LATER = ("encodings.cp437", "numpy.random", "safetensors.numpy")
 # Reader -> the module, the function, and what more it imports.
 READERS = {
     "model": ("xprnn", "load", ()),

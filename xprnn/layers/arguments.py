@@ -13,8 +13,8 @@ from .recurrent import Stack
 ACTIVATIONS = {
     "linear": "identity", "elu": "elu", "celu": "elu", "exponential": "exp", "gelu": "gelu",
     "hard_sigmoid": "hard_sigmoid", "hard_tanh": "hard_tanh", "leaky_relu": "leaky_relu(0.2)", "relu": "relu",
-    "selu": "selu", "sigmoid": "sigmoid", "silu": "silu", "softmax": "softmax", "softplus": "softplus", "softsign": "softsign", "swish": "silu",
-    "tanh": "tanh",
+    "selu": "selu", "sigmoid": "sigmoid", "silu": "silu", "softmax": "softmax", "softplus": "softplus",
+    "softsign": "softsign", "swish": "silu", "tanh": "tanh",
 }  # fmt: skip
 
 # Arguments with one value that can be had.
