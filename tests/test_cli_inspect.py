@@ -123,3 +123,11 @@ def test_inspect_a_keras_model(capsys):
     assert (found["format"], found["dtype"], found["input"], found["output"]) == ("Keras 3", "float32", [None, 4], [2])
     assert found["parameters"] == sequences().count_params()
     assert [layer["type"] for layer in found["layers"]] == ["LSTM", "GRU", "Dense"]
+
+
+def test_what_a_file_says_does_not_move_the_cursor(capsys):
+    odd = "a\n\x1b[31mred\x07"
+    xr.Model(xr.Sequential(xr.Dense(2), names=(odd,)), input_shape=(3,)).save("a.npz", extra={odd: odd})
+    assert main(["inspect", "a.npz"]) == 0
+    out = capsys.readouterr().out
+    assert r"a\n\x1b[31mred\x07  Dense" in out and not set(out) & set("\x1b\x07")

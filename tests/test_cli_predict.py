@@ -74,11 +74,15 @@ def test_predict_from_ids():
         (["a.npz", "none.npy"], "there is no file none.npy"),
         (["none.npz", "x.npy"], "there is no file none.npz"),
         (["x.npy", "x.npy"], "x.npy is an array and no model"),
-        (["a.npz", "x.npy", "--lengths", "ids.npy"], "x.npy: .*lengths"),
+        (["a.npz", "x.npy", "--lengths", "ids.npy"], "x.npy with the lengths in ids.npy: .*lengths"),
         (["a.npz", "x.npy", "--lengths", "none.npy"], "there is no file none.npy"),
         (["a.npz", "x.npy", "--backend", "abacus"], "no backend 'abacus'; to fix it"),
         (["a.npz", "x.npy", "--batch-size", "0"], "--batch-size: '0' is not a whole number, 1 or more"),
         (["a.npz", "x.npy", "-o", "no/y.npy"], "cannot write no/y.npy: no: No such file"),
+        (["a.npz", "x.npy", "-o", "a.npz"], "a.npz would hold an array of NumPy's: call it a.npy"),
+        (["a.npz", "x.npy", "-o", "y"], "y would hold an array of NumPy's: call it y.npy"),
+        (["a.npz", "x.npy", "-o", "./x.npy"], "x.npy is read, and cannot be what is written as well"),
+        (["a.npz", "x.npy", "--lengths", "ids.npy", "-o", "ids.npy"], "ids.npy is read, and cannot be what is written"),
         (["a.npz", "x.npy", "-o", "."], "cannot write .: that is a folder"),
     ],
 )
@@ -125,12 +129,27 @@ def test_predict_by_a_graph_that_is_no_chain(capsys):
     capsys.readouterr()
     np.save("wide.npy", batch(4, 5))
     for argv, words in (
-        (["g.onnx", "wide.npy"], r"wide.npy: `x` is of shape \(4, 5\); the file wants \(batch, 3\)"),
+        (["g.onnx", "wide.npy"], r"g.onnx on wide.npy: `x` is of shape \(4, 5\); the file wants \(batch, 3\)"),
         (["g.onnx", "x.npy", "--lengths", "x.npy"], "--lengths is for chains of layers, and g.onnx is another graph"),
         (["g.onnx", "x.npy", "--batch-size", "2"], "--batch-size is for chains of layers"),
     ):
         assert re.search(words, problem(capsys, "predict", *argv, "-o", "z.npy"))
     assert re.search("g.onnx is no chain of layers: .*Add", problem(capsys, "convert", "g.onnx", "g.npz"))
+
+
+def test_a_graph_that_fails_says_where(capsys):
+    onnx = pytest.importorskip("onnx")
+    helper = onnx.helper
+    np.save("x.npy", np.ones((1, 1), "float32"))
+    x, y = (helper.make_tensor_value_info(end, onnx.TensorProto.FLOAT, None) for end in "xy")
+    for op, numbers, words in (("Gather", [7], "7 is out of bounds"), ("Expand", [2**20, 2**30], "allocate")):
+        constant = helper.make_tensor("n", onnx.TensorProto.INT64, [len(numbers)], numbers)
+        graph = helper.make_graph([helper.make_node(op, ["x", "n"], ["z"]), helper.make_node("Neg", ["z"], ["y"])],
+                                  "g", [x], [y], [constant])  # fmt: skip
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+        onnx.save(model, "f.onnx")
+        error = problem(capsys, "predict", "f.onnx", "x.npy", "-o", "y.npy")
+        assert re.search(rf"f\.onnx on x\.npy: (Gather|Neg) node .* cannot be computed: .*{words}", error)
 
 
 def test_predict_wants_one_input_and_one_output(capsys):

@@ -203,6 +203,13 @@ class Odd(nn.Module):
         return x * x
 
 
+def hooked(how):
+    """A module whose results are doubled on their way out, or whose inputs are on their way in."""
+    module = nn.Linear(4, 3)
+    getattr(module, how)(lambda module, inputs, *outputs: 2 * (outputs or inputs)[0])
+    return module
+
+
 def wider():
     """A module whose forward must do something between its children."""
     return nn.Sequential(nn.GRU(3, 4), nn.Linear(8, 2))
@@ -219,6 +226,10 @@ REFUSED = [
         TypeError,
         r"'1\.0' \(Mish\) .* known are Sequential",
     ),
+    (lambda: nn.Sequential(hooked("register_forward_hook")), TypeError, r"'0' \(Linear\) has forward hooks"),
+    (lambda: hooked("register_forward_pre_hook"), TypeError, "the Linear has forward hooks"),
+    (lambda: nn.Sequential(nn.LazyLinear(3)), TypeError, r"'0' \(LazyLinear\) has no weights yet"),
+    (lambda: nn.LSTM(2, 3, device="meta"), TypeError, "the LSTM has no weights yet"),
     (lambda: nn.Sequential(nn.Flatten()), TypeError, r"'0' \(Flatten\) .*: a Model keeps time and features apart"),
     (lambda: nn.Sequential(nn.Dropout1d()), TypeError, r"'0' \(Dropout1d\) .*: which axis it drops"),
     (lambda: nn.Sequential(nn.GRU(3, 4), Attention()), TypeError, r"'1' \(Attention\) .* its forward is its own"),

@@ -1,5 +1,6 @@
 """Files for Keras, and from it, where there is no Keras: what is written, what is read again, and what is refused."""
 
+import io
 import json
 import zipfile
 
@@ -172,3 +173,23 @@ def test_a_bit_turned_over_is_refused_or_makes_another_number(tmp_path):
     assert set(outcomes) == {"read", "FileError"} and 20 < outcomes.count("FileError") < 100
     assert not [told["done"] for _, told in found.values() if told["done"]]
     assert max(told["seconds"] for _, told in found.values()) < 2
+
+
+def test_layers_that_share_their_weights_are_no_more_than_the_file(tmp_path):
+    """A name costs a hundred bytes, and what it leads to may be any matrix: thousands of layers of one."""
+    path, wide = tmp_path / "a.keras", 64
+    save(xr.Model(xr.Sequential(*(xr.Dense(wide, bias=False) for _ in range(20))), input_shape=(wide,)), path)
+    with zipfile.ZipFile(path) as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    weights = io.BytesIO(parts["model.weights.h5"])
+    with h5py.File(weights, "r") as whole, h5py.File(shared := io.BytesIO(), "w") as root:
+        first, *others = whole["layers"]
+        whole.copy(f"layers/{first}", root.create_group("layers"), name=first)
+        for name in others:
+            root[f"layers/{name}"] = root[f"layers/{first}"]
+    parts["model.weights.h5"] = shared.getvalue()
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in parts.items():
+            archive.writestr(name, content)
+    with pytest.raises(FileError, match=r"a\.keras .* bytes of weights in a file of \d+: some share theirs"):
+        load(path)

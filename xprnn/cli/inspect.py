@@ -21,8 +21,13 @@ def run(arguments: argparse.Namespace) -> int:
     """Print what is in the file."""
     with told(arguments.file):
         found = describe(arguments.file)
-    print(json.dumps(found, indent=1, ensure_ascii=False) if arguments.json else "\n".join(text(found)))
+    print(json.dumps(found, indent=1, ensure_ascii=False) if arguments.json else "\n".join(map(shown, text(found))))
     return 0
+
+
+def shown(line: str) -> str:
+    """A line as a terminal can show it: names in a file may hold what moves the cursor."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in line)
 
 
 def text(found: dict[str, Any]) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 import argparse
 import io
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -28,7 +29,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Predict, write, and say in one line what was written."""
-    check_writable(arguments.output)
+    _check_output(arguments)
     x = _array(arguments.input)
     with told(arguments.model):
         model = read_model(arguments.model, arguments.backend, arguments.dtype)
@@ -42,13 +43,24 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _check_output(arguments: argparse.Namespace) -> None:
+    """Raise Problem unless the output can be written, is called .npy, and is none of the files that are read."""
+    output = Path(arguments.output)
+    check_writable(arguments.output)
+    if output.suffix != ".npy":
+        raise Problem(f"{output} would hold an array of NumPy's: call it {output.with_suffix('.npy')}")
+    for path in filter(None, (arguments.model, arguments.input, arguments.lengths)):
+        if output.exists() and Path(path).exists() and output.samefile(path):
+            raise Problem(f"{output} is read, and cannot be what is written as well")
+
+
 def _by_model(model: Model, x: np.ndarray, arguments: argparse.Namespace) -> np.ndarray:
     name, ids = arguments.input, model.layer.takes_ids
     if x.dtype.kind not in ("iu" if ids else "f"):
         wanted = "token ids, so integers" if ids else "numbers, so float32 or float64"
         raise Problem(f"{name} holds {x.dtype}; {arguments.model} takes {wanted}")
     lengths = None if arguments.lengths is None else _array(arguments.lengths)
-    with told(name):
+    with told(name if lengths is None else f"{name} with the lengths in {arguments.lengths}"):
         y = model.predict(model.backend.asarray(x), batch_size=arguments.batch_size or 32, lengths=lengths)
     return model.backend.to_numpy(y)
 
@@ -61,7 +73,7 @@ def _by_graph(model: Any, x: np.ndarray, arguments: argparse.Namespace) -> np.nd
     if len(model.inputs) != 1 or len(model.outputs) != 1:
         ends = " and outputs ".join(", ".join(end.name for end in side) for side in (model.inputs, model.outputs))
         raise Problem(f"{arguments.model} has inputs {ends}; predict is for one of each: call it in Python")
-    with told(arguments.input):
+    with told(f"{arguments.model} on {arguments.input}"):
         return model.backend.to_numpy(model(model.backend.asarray(x)))
 
 

@@ -74,10 +74,16 @@ def _read(file: BinaryIO, empty: bool) -> Made:
     if not str(about["keras_version"]).startswith("3."):
         raise ValueError(f"it is of Keras {about['keras_version']}, wanted is Keras 3")
     found, data = chain(described), parts[archive.WEIGHTS]
+    met = 0
     with hdf5.opened(data) as root:
 
         def weights(link: Link, path: Path) -> list[np.ndarray]:
-            return hdf5.arrays(root, ("layers", link.group, *path, "vars"), len(data), empty)
+            nonlocal met
+            arrays = hdf5.arrays(root, ("layers", link.group, *path, "vars"), len(data), empty)
+            met += sum(a.size * a.dtype.itemsize for a in arrays)
+            if met > len(data):
+                raise ValueError(f"its layers have {met} bytes of weights in a file of {len(data)}: some share theirs")
+            return arrays
 
         return _made(found, weights)
 

@@ -44,7 +44,8 @@ class OnnxModel:
     def __call__(self, *inputs: Array, **named: Array) -> Any:
         """The output, or the tuple of all where there are several, of the inputs in the file's order or by name.
 
-        Raises BackendError, TypeError or ValueError unless they are the backend's and of the file's types and shapes.
+        Raises BackendError, TypeError or ValueError unless they are the backend's and of the file's types and shapes,
+        and ValueError, with the node's name, where a node cannot be computed or takes too much memory.
         Integers are widened to the file's; an axis to which the file gives no number may have any size.
         """
         values = list(self._plan.values)
@@ -58,8 +59,8 @@ class OnnxModel:
                         arguments[n] = move(arguments[n])
                     made = step.call(*arguments)
                 except Exception as error:
-                    error.add_note(f"in {step.node}")
-                    raise
+                    reason = str(error) or type(error).__name__
+                    raise ValueError(f"{step.node} cannot be computed: {reason}") from error
                 for slot, array in zip(step.outputs, made if isinstance(made, tuple) else (made,), strict=False):
                     values[slot] = array
                 for slot in step.dead:

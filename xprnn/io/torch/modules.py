@@ -60,6 +60,7 @@ def _kind(module: Any) -> str:
 
 def _layer(module: Any, name: str) -> Layer:
     """The layer that one child is, or the Sequential that a container is."""
+    _check_plain(module, name)
     kind = _kind(module)
     if kind in CONTAINERS:
         return _chain(module, name)
@@ -76,8 +77,17 @@ def _layer(module: Any, name: str) -> Layer:
         raise ValueError(f"{where} cannot be converted: {error}") from error
 
 
+def _check_plain(module: Any, name: str) -> None:
+    """Raise TypeError for hooks, which change what a module computes, and for weights that are not there yet."""
+    if any("Uninitialized" in type(a).__name__ or a.is_meta for a in module.parameters(recurse=False)):
+        raise TypeError(f"{_where(module, name)} has no weights yet")
+    if module._forward_hooks or module._forward_pre_hooks:
+        raise TypeError(f"{_where(module, name)} has forward hooks, and what they do is not read")
+
+
 def _chain(module: Any, name: str) -> Layer:
     """The children of ``module`` one after the other; the same module is the same layer."""
+    _check_plain(module, name)
     tensors = [*module.named_parameters(recurse=False), *module.named_buffers(recurse=False)]
     if tensors:
         own = ", ".join(one for one, _ in tensors)
