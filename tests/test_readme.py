@@ -1,9 +1,12 @@
 """README's Python runs as it stands, block by block."""
 
 import re
+import shlex
 from pathlib import Path
 
 import pytest
+
+from xprnn.cli import parser
 
 README = (Path(__file__).resolve().parents[1] / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```python\n(.*?)^```$", README, flags=re.MULTILINE | re.DOTALL)
@@ -11,6 +14,8 @@ BLOCKS = re.findall(r"^```python\n(.*?)^```$", README, flags=re.MULTILINE | re.D
 
 @pytest.mark.parametrize("code", BLOCKS, ids=lambda code: re.search(r"xr\.\w+(\.\w+)?|SimpleRNN", code).group())
 def test_blocks_run(code, tmp_path, monkeypatch, capsys):
+    if "import torch" in code:
+        pytest.importorskip("torch")
     monkeypatch.chdir(tmp_path)
     exec(compile(code, "README.md", "exec"), {"__name__": "__main__"})
 
@@ -23,6 +28,11 @@ def test_what_is_said_comes_out(tmp_path, monkeypatch, capsys):
     assert names["logits"].shape == (64, 20, 10)
     exec(compile(BLOCKS[2], "README.md", "exec"), {})
     assert "131" in capsys.readouterr().out
+
+
+def test_the_commands_are_there():
+    lines = [line.partition("#")[0] for line in re.findall(r"^xprnn .*$", README, flags=re.MULTILINE)]
+    assert [parser().parse_args(shlex.split(line)[1:]).command for line in lines] == ["convert", "inspect", "predict"]
 
 
 def test_there_is_one_line_each_to_train_and_to_test():
