@@ -20,15 +20,14 @@ struct Transposed {
 
     explicit Transposed(const Backward<Real>& b)
         : padded(rounded_up(b.hidden, LANES<Real>)),
-          Wx(Cell::drives * padded, 1, b.features),
-          Wh(together * padded, 1, b.hidden),
-          Wlast(Cell::two_steps ? padded : 0, 1, b.hidden),
-          constants(Cell::constants * padded) {
-        const long H = b.hidden;
-        Wx.pack_transposed(b.Wx, Cell::drives * H, Cell::drives, H, padded, same_gate);
-        Wh.pack_transposed(b.Wh, Cell::recurrents * H, together, H, padded, Cell::recurrent_gate);
-        if (Cell::two_steps)
-            Wlast.pack_transposed(b.Wh + together * H, Cell::recurrents * H, 1, H, padded, same_gate);
+          Wx((Cell::columns - Cell::first_drive) * padded, 1, b.features), Wh(together * padded, 1, b.hidden),
+          Wlast(Cell::two_steps ? padded : 0, 1, b.hidden), constants(Cell::constants * padded) {
+        const long H = b.hidden, row = native::gates_of(b.kind) * H;
+        for (int gate = 0; gate < Cell::columns - Cell::first_drive; gate++)
+            Wx.pack_transposed(b.Wx + gate * H, row, H, padded, gate * padded);
+        for (int place = 0; place < together; place++)
+            Wh.pack_transposed(b.Wh + Cell::recurrent_gate(place) * H, row, H, padded, place * padded);
+        if (Cell::two_steps) Wlast.pack_transposed(b.Wh + together * H, row, H, padded, 0);
         constants.clear();
         for (int place = 0; b.Wc && place < Cell::constants; place++)
             __builtin_memcpy(constants + place * padded, b.Wc + place * H, H * sizeof(Real));
@@ -96,7 +95,7 @@ class BackwardRows {
             __builtin_memcpy(b.dh + (first + row) * H, dh + row * h_row, H * sizeof(Real));
             if (Cell::memory) __builtin_memcpy(b.dc + (first + row) * H, dc + row * padded, H * sizeof(Real));
         }
-        for (int gate = 0; gate < Cell::drives; gate++)
+        for (int gate = 0; gate < Cell::columns - Cell::first_drive; gate++)
             __builtin_memcpy(sums.dbx + gate * H, db + (Cell::first_drive + gate) * padded, H * sizeof(Real));
         for (int place = 0; place < Cell::recurrents; place++)
             __builtin_memcpy(sums.dbh + Cell::recurrent_gate(place) * H, db + place * padded, H * sizeof(Real));
@@ -114,20 +113,20 @@ class BackwardRows {
     void step(long t, long at) {
         Real* d_here = d + at * rows * d_row;
         activate(t, d_here);
-        const Left<Real> left{d_here, d_row, 1};
+        const Left<Real> left{d_here, d_row, 1, w.Wh.depth};
         if constexpr (Cell::two_steps) {
-            product(rows, {d_here + w.together * padded, d_row, 1}, w.Wlast, 0, {dgated, h_row, padded, false, nullptr});
+            product(rows, {d_here + w.together * padded, d_row, 1, padded}, w.Wlast, {dgated, h_row, padded, nullptr, 0});
             reset(t, at, d_here);
         }
         if (b.keep || Cell::two_steps) {
-            product(rows, left, w.Wh, 0, {through, h_row, padded, Cell::two_steps, nullptr});
+            product(rows, left, w.Wh, {through, h_row, padded, Cell::two_steps ? through.at(0) : nullptr, h_row});
             each_vector([&](long unit, long row) {
                 Vector<Real> v = load(through + row * h_row + unit);
                 if (b.keep) v *= load_some(b.keep + (first + row) * H + unit, H - unit);
                 store(dh + row * h_row + unit, load(dh + row * h_row + unit) + v);
             });
         } else {
-            product(rows, left, w.Wh, 0, {dh, h_row, padded, Cell::carries || b.mask, nullptr});
+            product(rows, left, w.Wh, {dh, h_row, padded, Cell::carries || b.mask ? dh.at(0) : nullptr, h_row});
         }
     }
 
@@ -208,17 +207,17 @@ class BackwardRows {
     // dx = d Wxᵀ for ``steps`` steps from ``start``.
     void input_gradient(long start, long steps) {
         const long D = b.features;
-        const Left<Real> left{d + Cell::first_drive * padded, d_row, 1};
+        const Left<Real> left{d + Cell::first_drive * padded, d_row, 1, w.Wx.depth};
         Real* dx = b.dx + (start * b.batch + first) * D;
-        if (evenly_spaced()) return product(steps * rows, left, w.Wx, 0, {dx, D, D, false, nullptr});
-        product(steps * rows, left, w.Wx, 0, {scattered, x_row, D, false, nullptr});
+        if (evenly_spaced()) return product(steps * rows, left, w.Wx, {dx, D, D, nullptr, 0});
+        product(steps * rows, left, w.Wx, {scattered, x_row, D, nullptr, 0});
         for (long row = 0; row < steps * rows; row++)
             __builtin_memcpy(dx + (row / rows * b.batch + row % rows) * D, scattered + row * x_row, D * sizeof(Real));
     }
 
     // dWx (+)= xᵀ d and dWh (+)= hᵀ d over ``steps`` steps from ``start``.
     void weight_gradients(long start, long steps, bool add) {
-        const long width_x = Cell::drives * H, width_h = Cell::recurrents * H;
+        const long row = native::gates_of(b.kind) * H;
         const Real* keep = b.keep ? b.keep + first * H : nullptr;
         x_tiles.pack({b.x + start * b.x_step + first * b.x_row, b.x_step, b.x_row}, steps, rows, nullptr);
         h_tiles.pack({state(start, false), b.batch * H, H}, steps, rows, keep);
@@ -227,13 +226,17 @@ class BackwardRows {
             for (long unit = 0; unit < padded; unit += PANEL<Real>) {
                 const long width = smaller(PANEL<Real>, padded - unit), count = H - unit;
                 pack_panel(place * padded + unit, width, steps * rows);
-                if (const int gate = place - Cell::first_drive; gate >= 0)
-                    x_tiles.times(panel, width, {sums.dWx + gate * H + unit, width_x, count, add, nullptr});
+                if (place >= Cell::first_drive)
+                    add_product(x_tiles, width, sums.dWx + (place - Cell::first_drive) * H + unit, row, count, add);
                 if (place >= Cell::recurrents) continue;
                 const bool last = Cell::two_steps && place == Cell::recurrents - 1;
-                const long gate = Cell::recurrent_gate(place);
-                (last ? gated_tiles : h_tiles).times(panel, width, {sums.dWh + gate * H + unit, width_h, count, add, nullptr});
+                Real* dWh = sums.dWh + Cell::recurrent_gate(place) * H + unit;
+                add_product(last ? gated_tiles : h_tiles, width, dWh, row, count, add);
             }
+    }
+
+    void add_product(const Tiles<Real>& tiles, long width, Real* to, long row, long count, bool add) const {
+        tiles.times(panel, width, {to, row, count, add ? to : nullptr, row});
     }
 
     // The panel of d's columns from ``column`` on.

@@ -1,10 +1,8 @@
 // The cells: what one step does to a vector of units of one row, and its reverse. The products are done elsewhere.
 //
-// Each says how its gates lie in four rows of numbers per step:
-//     u  what x drives, x Wx + b, ``drives`` gates
-//     z  what h drives, h Wh, ``recurrents`` gates
-//     d  the cotangents, ``columns`` gates: those of z are the first, those of u begin at ``first_drive``
-//     saved  ``saved`` gates
+// Each says how its gates lie in a row of z, the sums of products that a step bends, and of d, their cotangents. There are
+// ``columns`` of them: h drives the first ``recurrents``, x drives those from ``first_drive`` on. What a step saves for the
+// way back has ``saved`` parts.
 #pragma once
 
 #include "vector.h"
@@ -14,7 +12,7 @@ namespace {
 // A vector of units on the way there; h and c are the state before the step and then the one after it.
 template <class Real>
 struct Unit {
-    Vector<Real> u[4], z[4], h, c, saved[5], constant[3];
+    Vector<Real> z[4], h, c, saved[5], constant[3];
 };
 
 // A vector of units on the way back: dh and dc are of the state after the step; then dc is of the one before it, and
@@ -26,12 +24,11 @@ struct Back {
 
 // What most cells have; a cell says what is different.
 struct Plain {
-    static constexpr int first_drive = 0, constants = 0;
+    static constexpr int first_drive = 0, constants = 0;  // constants: vectors that are the same for all rows
     static constexpr bool memory = false;    // whether the state has a c
     static constexpr bool carries = false;   // whether there is a ``carry``
     static constexpr bool two_steps = false; // whether the last gate's product has to wait for the others
-    static constexpr bool splits_bias = false;  // whether the last gate's bh is added to z, not to u
-    static int recurrent_gate(int place) { return place; }  // the gate of W in this place of d and z
+    static int recurrent_gate(int place) { return place; }  // the gate of Wh in this place
 };
 
 // Activations, and their slopes, told the output.
@@ -56,31 +53,31 @@ struct Identity {
     static Vector<Real> slope(Vector<Real>) { return 1 - Vector<Real>{}; }
 };
 
-// h' = f(u + z)
+// h' = f(z)
 template <class Activation>
 struct Elman : Plain {
-    static constexpr int drives = 1, recurrents = 1, columns = 1, saved = 0;
+    static constexpr int recurrents = 1, columns = 1, saved = 0;
 
     template <class Real>
-    static void forward(Unit<Real>& q) { q.h = Activation::template of<Real>(q.u[0] + q.z[0]); }
+    static void forward(Unit<Real>& q) { q.h = Activation::template of<Real>(q.z[0]); }
 
     template <class Real>
     static void backward(Back<Real>& q) { q.d[0] = q.dh * Activation::template slope<Real>(q.after); }
 };
 
-// i, f, o = σ(u + z), g = tanh(u + z), c' = f c + i g, h' = o tanh c'; with peepholes wi c, wf c, wo c' inside the σ.
+// i, f, o = σ(z), g = tanh(z), c' = f c + i g, h' = o tanh c'; with peepholes wi c, wf c, wo c' inside the σ.
 template <bool peepholes>
 struct Memory : Plain {
-    static constexpr int drives = 4, recurrents = 4, columns = 4, saved = 5;
+    static constexpr int recurrents = 4, columns = 4, saved = 5;
     static constexpr int constants = peepholes ? 3 : 0;
     static constexpr bool memory = true;
 
     template <class Real>
     static void forward(Unit<Real>& q) {
         using V = Vector<Real>;
-        V zi = q.u[0] + q.z[0], zf = q.u[1] + q.z[1], zo = q.u[3] + q.z[3];
+        V zi = q.z[0], zf = q.z[1], zo = q.z[3];
         if (peepholes) zi += q.constant[0] * q.c, zf += q.constant[1] * q.c;
-        const V i = sigmoid<Real>(zi), f = sigmoid<Real>(zf), g = tanh<Real>(q.u[2] + q.z[2]);
+        const V i = sigmoid<Real>(zi), f = sigmoid<Real>(zf), g = tanh<Real>(q.z[2]);
         const V c = f * q.c + i * g;
         if (peepholes) zo += q.constant[2] * c;
         const V o = sigmoid<Real>(zo);
@@ -107,18 +104,17 @@ struct Memory : Plain {
     }
 };
 
-// r, s = σ(u + z), n = tanh(u + r (z + bh)), h' = (1 - s) n + s h. d holds n's z first, then r, s, n's u.
+// r, s = σ(z), n = tanh(outer + r inner), h' = (1 - s) n + s h. z holds inner, r, s, outer: h drives the first three,
+// x the last three.
 struct Gated : Plain {
-    static constexpr int drives = 3, recurrents = 3, columns = 4, saved = 4, first_drive = 1, constants = 1;
-    static constexpr bool carries = true, splits_bias = true;
+    static constexpr int recurrents = 3, columns = 4, saved = 4, first_drive = 1;
+    static constexpr bool carries = true;
     static int recurrent_gate(int place) { return place == 0 ? 2 : place - 1; }
 
     template <class Real>
     static void forward(Unit<Real>& q) {
         using V = Vector<Real>;
-        const V inner = q.z[0] + q.constant[0];
-        const V r = sigmoid<Real>(q.u[0] + q.z[1]), s = sigmoid<Real>(q.u[1] + q.z[2]);
-        const V n = tanh<Real>(q.u[2] + r * inner);
+        const V inner = q.z[0], r = sigmoid<Real>(q.z[1]), s = sigmoid<Real>(q.z[2]), n = tanh<Real>(q.z[3] + r * inner);
         q.saved[0] = r, q.saved[1] = s, q.saved[2] = n, q.saved[3] = inner;
         q.h = n + s * (q.h - n);
     }
@@ -134,23 +130,23 @@ struct Gated : Plain {
     }
 };
 
-// r, s = σ(u + z), n = tanh(u + z), where z of n is the product with r h; h' = (1 - s) n + s h.
+// r, s = σ(z), n = tanh(z), where h drives n as r h; h' = (1 - s) n + s h.
 struct GatedBefore : Plain {
-    static constexpr int drives = 3, recurrents = 3, columns = 3, saved = 3;
+    static constexpr int recurrents = 3, columns = 3, saved = 3;
     static constexpr bool carries = true, two_steps = true;
 
-    // Leaves r and s in u's place and r h, h as the product sees it, in h's.
+    // Saves r and s, and makes r h of h as the product sees it.
     template <class Real>
     static void reset(Unit<Real>& q) {
-        q.u[0] = sigmoid<Real>(q.u[0] + q.z[0]);
-        q.u[1] = sigmoid<Real>(q.u[1] + q.z[1]);
-        q.h *= q.u[0];
+        q.saved[0] = sigmoid<Real>(q.z[0]);
+        q.saved[1] = sigmoid<Real>(q.z[1]);
+        q.h *= q.saved[0];
     }
 
     template <class Real>
     static void forward(Unit<Real>& q) {
-        const Vector<Real> s = q.u[1], n = tanh<Real>(q.u[2] + q.z[2]);
-        q.saved[0] = q.u[0], q.saved[1] = s, q.saved[2] = n;
+        const Vector<Real> s = q.saved[1], n = tanh<Real>(q.z[2]);
+        q.saved[2] = n;
         q.h = n + s * (q.h - n);
     }
 

@@ -8,34 +8,34 @@ namespace {
 
 using native::Forward;
 
-// What all rows share, laid out once: the weights in panels, the biases and constants filled up to whole vectors.
+// What all rows share, laid out once.
 template <class Cell, class Real>
 struct Weights {
-    long padded;  // H, up to whole vectors
-    Panels<Real> Wx, Wh;
-    Buffer<Real> bias;       // (drives · padded)
-    Buffer<Real> constants;  // (constants · padded): peepholes, or the bias that r multiplies
+    long padded;        // H, up to whole vectors
+    Panels<Real> W;     // (D + H, columns · H): Wx above Wh, each gate in its place
+    Buffer<Real> bias;  // (columns · padded)
+    Buffer<Real> constants;  // (constants · padded)
 
     explicit Weights(const Forward<Real>& f)
-        : padded(rounded_up(f.hidden, LANES<Real>)),
-          Wx(f.features, Cell::drives, f.hidden),
-          Wh(f.hidden, Cell::recurrents, f.hidden),
-          bias(Cell::drives * padded),
-          constants(Cell::constants * padded) {
-        Wx.pack(f.Wx, same_gate);
-        Wh.pack(f.Wh, Cell::recurrent_gate);
+        : padded(rounded_up(f.hidden, LANES<Real>)), W(f.features + f.hidden, Cell::columns, f.hidden),
+          bias(Cell::columns * padded), constants(Cell::constants * padded) {
+        const long H = f.hidden, row = native::gates_of(f.kind) * H;
         bias.clear();
         constants.clear();
-        for (int gate = 0; gate < Cell::drives; gate++) {
-            const bool split = Cell::splits_bias && gate == Cell::drives - 1;
-            add(f.bx, gate, f.hidden, bias + gate * padded);
-            add(f.bh, gate, f.hidden, split ? constants + 0 : bias + gate * padded);
+        for (int place = Cell::first_drive; place < Cell::columns; place++) {
+            const long gate = place - Cell::first_drive;
+            W.pack(f.Wx + gate * H, row, f.features, place, 0);
+            add(f.bx, gate, H, bias + place * padded);
         }
-        if (!Cell::splits_bias)
-            for (int place = 0; place < Cell::constants; place++) add(f.Wc, place, f.hidden, constants + place * padded);
+        for (int place = 0; place < Cell::recurrents; place++) {
+            const long gate = Cell::recurrent_gate(place);
+            W.pack(f.Wh + gate * H, row, H, place, f.features);
+            add(f.bh, gate, H, bias + place * padded);
+        }
+        for (int place = 0; place < Cell::constants; place++) add(f.Wc, place, H, constants + place * padded);
     }
 
-    static void add(const Real* from, int gate, long units, Real* to) {
+    static void add(const Real* from, long gate, long units, Real* to) {
         for (long unit = 0; from && unit < units; unit++) to[unit] += from[gate * units + unit];
     }
 };
@@ -44,92 +44,102 @@ template <class Cell, class Real>
 class ForwardRows {
   public:
     ForwardRows(const Forward<Real>& f, const Weights<Cell, Real>& w, long first, long rows)
-        : f(f), w(w), first(first), rows(rows), H(f.hidden), padded(w.padded),
-          chunk(smaller(f.steps, CHUNK_ROWS / rows + 1)),
-          x_row(spread<Real>(f.features)), u_row(spread<Real>(Cell::drives * padded)), h_row(spread<Real>(padded)),
-          gathered(evenly_spaced() ? 0 : chunk * rows * x_row), u(chunk * rows * u_row),
-          z(rows * Z_ROW), one_h(rows * h_row), other_h(rows * h_row), seen(f.keep ? rows * h_row : 0),
-          gated(Cell::two_steps ? rows * h_row : 0), c(Cell::memory ? rows * padded : 0), old_h(one_h), new_h(other_h) {}
+        : f(f), w(w), first(first), rows(rows), D(f.features), H(f.hidden), padded(w.padded), chunk(chunk_of(f, w, rows)),
+          x_row(spread<Real>(D)), u_row(spread<Real>(Cell::columns * padded)), h_row(spread<Real>(padded)),
+          x(evenly_spaced() ? 0 : chunk * rows * x_row), u(chunk * rows * u_row), z(rows * Z_ROW), one_h(rows * h_row),
+          other_h(rows * h_row), seen(f.keep ? rows * h_row : 0), gated(Cell::two_steps ? 3 * rows * h_row : 0),
+          c(Cell::memory ? rows * padded : 0), old_h(one_h), new_h(other_h) {}
 
     void run() {
         begin();
-        for (long done = 0; done < f.steps; done += chunk) {
-            const long now = smaller(chunk, f.steps - done), start = f.reverse ? f.steps - done - now : done;
-            drive(start, now);
+        const long most = chunk ? chunk : f.steps;
+        for (long done = 0; done < f.steps; done += most) {
+            const long now = smaller(most, f.steps - done), start = f.reverse ? f.steps - done - now : done;
+            if (chunk) drive(start, now);
             for (long step = 0; step < now; step++) {
                 const long at = f.reverse ? now - 1 - step : step;
-                this->step(start + at, u + at * rows * u_row);
+                walk(start + at, u + at * rows * u_row);
             }
         }
         end();
     }
 
   private:
-    // So many rows of u are made at once: enough that each weight is read for many, few enough that u stays in a cache.
-    static constexpr long CHUNK_ROWS = 128;
-    static constexpr long Z_ROW = Cell::recurrents * PANEL<Real>;
+    // From so many rows on, x takes part in the product of each step; for fewer, the products of x are better made for
+    // many steps at once, into u, of so many bytes that it stays in the second cache.
+    static constexpr long ROWS_ENOUGH = 4, CHUNK_BYTES = 256 * 1024;
+    static constexpr long Z_ROW = Cell::columns * PANEL<Real>;
+
+    // For how many steps u is made at once; 0 where it is not made.
+    static long chunk_of(const Forward<Real>& f, const Weights<Cell, Real>& w, long rows) {
+        const long bytes = rows * Cell::columns * w.padded * long(sizeof(Real));
+        return rows >= ROWS_ENOUGH ? 0 : smaller(f.steps, CHUNK_BYTES / bytes + 1);
+    }
 
     // Whether rows (step, row) of x follow each other at one distance.
-    bool evenly_spaced() const { return f.steps == 1 || f.x_step == rows * f.x_row; }
+    bool evenly_spaced() const { return rows == 1 || f.x_step == rows * f.x_row; }
 
     void begin() {
         for (long row = 0; row < rows; row++) {
             fill(old_h + row * h_row, f.h + (first + row) * H);
             if (Cell::memory) fill(c + row * padded, f.c + (first + row) * H);
         }
-        if (f.states) record_state(f.reverse ? f.steps : 0);
+        if (f.states) copy_rows(f.states + (f.reverse ? f.steps : 0) * f.batch * H, old_h, h_row);
+    }
+
+    void end() const {
+        copy_rows(f.h_end, old_h, h_row);
+        if (Cell::memory) copy_rows(f.c_end, c, padded);
     }
 
     void fill(Real* to, const Real* from) const {
         for (long unit = 0; unit < padded; unit += LANES<Real>) store(to + unit, load_some(from + unit, H - unit));
     }
 
-    void record_state(long slot) const {
+    // These rows of an array (B, H).
+    void copy_rows(Real* to, const Real* from, long from_row) const {
         for (long row = 0; row < rows; row++)
-            __builtin_memcpy(f.states + (slot * f.batch + first + row) * H, old_h + row * h_row, H * sizeof(Real));
-    }
-
-    void end() {
-        for (long row = 0; row < rows; row++) {
-            __builtin_memcpy(f.h_end + (first + row) * H, old_h + row * h_row, H * sizeof(Real));
-            if (Cell::memory) __builtin_memcpy(f.c_end + (first + row) * H, c + row * padded, H * sizeof(Real));
-        }
+            __builtin_memcpy(to + (first + row) * H, from + row * from_row, H * sizeof(Real));
     }
 
     // u = x Wx + b for ``steps`` steps from ``start``.
     void drive(long start, long steps) {
-        Left<Real> left{f.x + start * f.x_step + first * f.x_row, f.x_row, 1};
+        const Real* from = f.x + start * f.x_step + first * f.x_row;
+        Left<Real> left{from, rows == 1 ? f.x_step : f.x_row, 1, D};
         if (!evenly_spaced()) {
             for (long row = 0; row < steps * rows; row++)
-                __builtin_memcpy(gathered + row * x_row, left.data + row / rows * f.x_step + row % rows * f.x_row,
-                                 f.features * sizeof(Real));
-            left = {gathered, x_row, 1};
+                __builtin_memcpy(x + row * x_row, from + row / rows * f.x_step + row % rows * f.x_row, D * sizeof(Real));
+            left = {x, x_row, 1, D};
         }
-        for (int gate = 0; gate < Cell::drives; gate++)
-            product(steps * rows, left, w.Wx, gate, {u + gate * padded, u_row, padded, false, w.bias + gate * padded});
+        for (long unit = 0; unit < padded; unit += PANEL<Real>)
+            for (int place = Cell::first_drive; place < Cell::columns; place++) {
+                const long column = place * padded + unit, width = w.W.width(unit);
+                strip(steps * rows, left, NOTHING<Real>, w.W.panel(unit, place), width,
+                      {u + column, u_row, width, w.bias + column, 0});
+            }
     }
 
-    // One step for all units; u (rows, u_row) is its drive. A few units at a time: all their gates' products, then the
-    // gates themselves while z is still at hand.
-    void step(long t, Real* u) {
-        const Real* into_product = old_h;
-        if (f.keep) {
-            drop();
-            into_product = seen;
-        }
+    // Step t, for all units; u (rows, u_row) is its drive, where it was made. A few units at a time: all their gates'
+    // products, then the gates themselves while z is still at hand.
+    void walk(long t, const Real* u) {
+        const Real* into_product = f.keep ? seen : old_h;
+        if (f.keep) drop();
         for (long start = 0; start < padded; start += PANEL<Real>) {
-            multiply(into_product, start, 0, Cell::two_steps ? Cell::recurrents - 1 : Cell::recurrents);
-            if constexpr (Cell::two_steps)
-                reset(start, u, into_product);
-            else
-                activate(start, t, u);
+            if constexpr (Cell::two_steps) {
+                multiply(t, into_product, start, 0, Cell::recurrents - 1, u);
+                reset(start, into_product);
+            } else {
+                multiply(t, into_product, start, 0, Cell::columns, u);
+                activate(start, t);
+            }
         }
         if constexpr (Cell::two_steps)
             for (long start = 0; start < padded; start += PANEL<Real>) {
-                multiply(gated, start, Cell::recurrents - 1, Cell::recurrents);
-                activate(start, t, u);
+                multiply(t, gated, start, Cell::recurrents - 1, Cell::columns, u);
+                activate(start, t);
             }
-        swap();
+        Real* next = new_h;
+        new_h = old_h, old_h = next;
     }
 
     // seen = h ⊙ keep
@@ -139,17 +149,18 @@ class ForwardRows {
                 seen[row * h_row + unit] = old_h[row * h_row + unit] * f.keep[(first + row) * H + unit];
     }
 
-    void swap() {
-        Real* next = new_h;
-        new_h = old_h;
-        old_h = next;
-    }
-
-    // z = left Wh for the units of one panel, for gates from ``gate`` up to ``end``.
-    void multiply(const Real* left, long start, int gate, int end) {
-        for (; gate < end; gate++)
-            strip(rows, {left, h_row, 1}, w.Wh.panel(start, gate), w.Wh.width(start), H,
-                  {z + gate * PANEL<Real>, Z_ROW, PANEL<Real>, false, nullptr});
+    // z = x Wx + h Wh + b for the units of one panel, for the gates in the places from ``place`` up to ``end``.
+    void multiply(long t, const Real* h, long start, int place, int end, const Real* u) {
+        const Left<Real> from_x{f.x + t * f.x_step + first * f.x_row, f.x_row, 1, D}, from_h{h, h_row, 1, H};
+        const long width = w.W.width(start);
+        for (; place < end; place++) {
+            const bool driven = place >= Cell::first_drive, recurrent = place < Cell::recurrents;
+            const bool with_x = driven && !chunk, ready = driven && chunk;
+            const long column = place * padded + start;
+            strip(rows, with_x ? from_x : NOTHING<Real>, recurrent ? from_h : NOTHING<Real>,
+                  w.W.panel(start, place) + (with_x ? 0 : D * width), width,
+                  {z + place * PANEL<Real>, Z_ROW, width, (ready ? u : w.bias) + column, ready ? u_row : 0});
+        }
     }
 
     template <class Visit>
@@ -158,59 +169,61 @@ class ForwardRows {
             for (long row = 0; row < rows; row++) visit(unit, row);
     }
 
-    Unit<Real> unit_at(long start, long unit, long row, const Real* u) const {
+    Unit<Real> unit_at(long start, long unit, long row) const {
         Unit<Real> q;
-        for (int gate = 0; gate < Cell::recurrents; gate++)
-            q.z[gate] = load(z + row * Z_ROW + gate * PANEL<Real> + unit - start);
-        for (int gate = 0; gate < Cell::drives; gate++) q.u[gate] = load(u + row * u_row + gate * padded + unit);
-        for (int place = 0; place < Cell::constants; place++)
-            q.constant[place] = load(w.constants + place * padded + unit);
+        for (int place = 0; place < Cell::columns; place++)
+            q.z[place] = load(z + row * Z_ROW + place * PANEL<Real> + unit - start);
+        for (int one = 0; one < Cell::constants; one++) q.constant[one] = load(w.constants + one * padded + unit);
         q.h = load(old_h + row * h_row + unit);
-        if (Cell::memory) q.c = load(c + row * padded + unit);
+        q.c = Cell::memory ? load(c + row * padded + unit) : q.h;
         return q;
     }
 
-    void reset(long start, Real* u, const Real* into_product) {
+    // The first part of a step of a cell in two: r ⊙ h for the product of the second, and r and s for later.
+    void reset(long start, const Real* into_product) {
         each_vector(start, [&](long unit, long row) {
-            Unit<Real> q = unit_at(start, unit, row, u);
+            Unit<Real> q = unit_at(start, unit, row);
             q.h = load(into_product + row * h_row + unit);
-            Cell::reset(q);
-            for (int gate = 0; gate < 2; gate++) store(u + row * u_row + gate * padded + unit, q.u[gate]);
+            if constexpr (Cell::two_steps) Cell::reset(q);
             store(gated + row * h_row + unit, q.h);
+            for (int gate = 0; gate < 2; gate++) store(gated + ((1 + gate) * rows + row) * h_row + unit, q.saved[gate]);
         });
     }
 
-    void activate(long start, long t, const Real* u) {
-        const long after = f.reverse ? t : t + 1;
+    // The gates and the new state, from z.
+    void activate(long start, long t) {
         each_vector(start, [&](long unit, long row) {
-            Unit<Real> q = unit_at(start, unit, row, u);
-            const Vector<Real> h = q.h, memory = Cell::memory ? q.c : q.h;
+            Unit<Real> q = unit_at(start, unit, row);
+            const Vector<Real> h = q.h, memory = q.c;
+            if (Cell::two_steps)
+                for (int gate = 0; gate < 2; gate++) q.saved[gate] = load(gated + ((1 + gate) * rows + row) * h_row + unit);
             Cell::forward(q);
-            const long place = t * f.batch + first + row, real = smaller(LANES<Real>, H - unit);
+            const long place = t * f.batch + first + row;
             if (f.saved)
-                for (int gate = 0; gate < Cell::saved; gate++)
-                    store(f.saved + (place * Cell::saved + gate) * padded + unit, q.saved[gate]);
+                for (int one = 0; one < Cell::saved; one++)
+                    store(f.saved + (place * Cell::saved + one) * padded + unit, q.saved[one]);
             Vector<Real> y = q.h;
             if (f.mask && !f.mask[t * f.mask_step + (first + row) * f.mask_row])
                 q.h = h, q.c = memory, y = Vector<Real>{};
             store(new_h + row * h_row + unit, q.h);
             if (Cell::memory) store(c + row * padded + unit, q.c);
-            if (f.states) store_some(f.states + (after * f.batch + first + row) * H + unit, q.h, real);
-            if (f.ys) store_some(f.ys + place * H + unit, y, real);
+            const long after = place + (f.reverse ? 0 : f.batch);
+            if (f.states) store_some(f.states + after * H + unit, q.h, H - unit);
+            if (f.ys) store_some(f.ys + place * H + unit, y, H - unit);
         });
     }
 
     const Forward<Real>& f;
     const Weights<Cell, Real>& w;
-    const long first, rows, H, padded, chunk, x_row, u_row, h_row;
-    Buffer<Real> gathered;           // (chunk · rows, x_row), x where its rows are not evenly spaced
-    Buffer<Real> u;                  // (chunk · rows, u_row)
-    Buffer<Real> z;                  // (rows, Z_ROW), of one panel's units
-    Buffer<Real> one_h, other_h;     // (rows, h_row)
-    Buffer<Real> seen;               // (rows, h_row), h ⊙ keep
-    Buffer<Real> gated;              // (rows, h_row), r ⊙ h of a cell in two steps
-    Buffer<Real> c;                  // (rows, padded)
-    Real *old_h, *new_h;             // the state before and after the step
+    const long first, rows, D, H, padded, chunk, x_row, u_row, h_row;
+    Buffer<Real> x;               // (chunk · rows, x_row), where the rows of x are not evenly spaced
+    Buffer<Real> u;               // (chunk · rows, u_row)
+    Buffer<Real> z;               // (rows, Z_ROW), of one panel's units
+    Buffer<Real> one_h, other_h;  // (rows, h_row)
+    Buffer<Real> seen;            // (rows, h_row), h ⊙ keep
+    Buffer<Real> gated;           // (3 · rows, h_row), r ⊙ h, r and s of a cell in two steps
+    Buffer<Real> c;               // (rows, padded)
+    Real *old_h, *new_h;          // the state before and after the step
 };
 
 }  // namespace

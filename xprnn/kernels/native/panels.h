@@ -16,6 +16,7 @@ class Buffer {
     Buffer& operator=(const Buffer&) = delete;
 
     operator Real*() const { return data_; }
+    Real* at(long place) const { return data_ + place; }
     void clear() { __builtin_memset(data_, 0, count_ * sizeof(Real)); }
 
   private:
@@ -29,12 +30,7 @@ long spread(long columns) {
     return (rounded_up(columns, LANES<Real>) / LANES<Real> | 1) * LANES<Real>;
 }
 
-// Which columns of W stand in which gate's place.
-using GateMap = int (*)(int place);
-
-inline int same_gate(int place) { return place; }
-
-// A right factor (depth, gates · columns), each gate's columns in panels of their own: panel(start, gate) has its
+// A right factor (depth, gates · columns), each gate's columns in panels of their own: panel(start, place) has its
 // columns from ``start``, a multiple of PANEL, on. Panels of the same units lie one behind the other.
 template <class Real>
 class Panels {
@@ -43,22 +39,25 @@ class Panels {
         : depth(depth), columns(columns), gates_(gates), data_(depth * gates * rounded_up(columns, LANES<Real>)) {}
 
     long width(long start) const { return smaller(PANEL<Real>, rounded_up(columns, LANES<Real>) - start); }
-    Real* panel(long start, int gate) const { return data_ + depth * (start * gates_ + gate * width(start)); }
+    Real* panel(long start, int place) const { return data_ + depth * (start * gates_ + place * width(start)); }
 
-    // From W (depth, gates · columns).
-    void pack(const Real* W, GateMap gate_at) {
-        for (long start = 0; start < columns; start += PANEL<Real>)
-            for (int place = 0; place < gates_; place++)
-                pack_panel(W + gate_at(place) * columns + start, gates_ * columns, panel(start, place), start);
+    // One gate's columns of W (rows, row), as the panel's rows from ``first`` on.
+    void pack(const Real* W, long row, long rows, int place, long first) {
+        for (long start = 0; start < columns; start += PANEL<Real>) {
+            const long wide = width(start), real = columns - start;
+            Real* to = panel(start, place) + first * wide;
+            for (long k = 0; k < rows; k++, to += wide)
+                for (long lane = 0; lane < wide; lane += LANES<Real>)
+                    store(to + lane, load_some(W + k * row + start + lane, real - lane));
+        }
     }
 
-    // From W (columns, gates · units) transposed: k = place · padded + unit, zero in the padding.
-    void pack_transposed(const Real* W, long row, int gates, long units, long padded, GateMap gate_at) {
+    // A block of ``units`` columns of W (columns, row), transposed: the panel's rows from ``first`` on, zero from
+    // ``units`` up to ``padded``.
+    void pack_transposed(const Real* W, long row, long units, long padded, long first) {
         for (long start = 0; start < columns; start += PANEL<Real>)
-            for (int place = 0; place < gates; place++)
-                for (long unit = 0; unit < padded; unit += BLOCK)
-                    transpose_block(W + start * row + gate_at(place) * units, row, units, unit, padded,
-                                    panel(start, 0) + place * padded * width(start), start);
+            for (long unit = 0; unit < padded; unit += BLOCK)
+                transpose_block(W + start * row, row, units, unit, smaller(unit + BLOCK, padded), start, first);
     }
 
     const long depth, columns;
@@ -67,20 +66,13 @@ class Panels {
     // So many rows of a panel stay in the first cache while their columns are filled one by one.
     static constexpr long BLOCK = 64;
 
-    void pack_panel(const Real* from, long row, Real* to, long start) const {
-        const long wide = width(start), real = smaller(wide, columns - start);
-        for (long k = 0; k < depth; k++, from += row, to += wide)
-            for (long lane = 0; lane < wide; lane += LANES<Real>)
-                store(to + lane, lane < real ? load_some(from + lane, real - lane) : Vector<Real>{});
-    }
-
-    void transpose_block(const Real* from, long row, long units, long unit, long padded, Real* to, long start) const {
-        const long wide = width(start), real = columns - start;
-        const long end = smaller(unit + BLOCK, padded), stop = smaller(end, units);
+    void transpose_block(const Real* W, long row, long units, long unit, long end, long start, long first) const {
+        const long wide = width(start), real = columns - start, stop = smaller(end, units);
+        Real* to = panel(start, 0) + first * wide;
         for (long column = 0; column < wide; column++) {
             long k = unit;
             if (column < real)
-                for (; k < stop; k++) to[k * wide + column] = from[column * row + k];
+                for (; k < stop; k++) to[k * wide + column] = W[column * row + k];
             for (; k < end; k++) to[k * wide + column] = 0;
         }
     }
@@ -91,10 +83,10 @@ class Panels {
 
 // C = A · one gate's panels, all columns; c.columns may be more than the panels', up to whole vectors.
 template <class Real>
-void product(long rows, Left<Real> a, const Panels<Real>& right, int gate, Result<Real> c) {
+void product(long rows, const Left<Real>& a, const Panels<Real>& right, Result<Real> c) {
     for (long start = 0; start < right.columns; start += PANEL<Real>)
-        strip(rows, a, right.panel(start, gate), right.width(start), right.depth,
-              {c.data + start, c.row, c.columns - start, c.add, c.bias ? c.bias + start : nullptr});
+        strip(rows, a, NOTHING<Real>, right.panel(start, 0), right.width(start),
+              {c.data + start, c.row, c.columns - start, c.plus ? c.plus + start : nullptr, c.plus_row});
 }
 
 // Rows (step, row) of an array that are not evenly spaced: data[step · step_stride + row · row_stride + column].
@@ -132,7 +124,8 @@ class Tiles {
             const long now = height(feature, tile);
             Result<Real> part = c;
             part.data += feature * c.row;
-            strip(now, {data_ + tile * depth_ * WIDTH, 1, WIDTH}, panel, width, depth_, part);
+            if (part.plus) part.plus += feature * c.plus_row;
+            strip(now, {data_ + tile * depth_ * WIDTH, 1, WIDTH, depth_}, NOTHING<Real>, panel, width, part);
             feature += now;
         }
     }

@@ -5,20 +5,25 @@
 
 namespace {
 
-// The left factor, A(m, k) = data[m · row + k · step].
+// A left factor, A(m, k) = data[m · row + k · step], k < depth.
 template <class Real>
 struct Left {
     const Real* data;
-    long row, step;
+    long row, step, depth;
 };
 
-// Where a product goes: C(m, n) = data[m · row + n], n < columns; written, or added to what is there.
+// No factor at all, for a product with one.
+template <class Real>
+constexpr Left<Real> NOTHING{nullptr, 0, 0, 0};
+
+// Where a product goes: C(m, n) = data[m · row + n], n < columns; to it comes plus[m · plus_row + n] unless null, of
+// whole vectors unless it is C itself, to which then is added.
 template <class Real>
 struct Result {
     Real* data;
     long row, columns;
-    bool add;
-    const Real* bias;  // (columns, filled up to whole vectors) added to every row, or null
+    const Real* plus;
+    long plus_row;
 };
 
 // A panel of the right factor is a strip of one or two vectors' width: panel[k · width + n], zero behind the last column.
@@ -50,14 +55,11 @@ struct LeftRows {
 template <class Real, int ROWS, int VECTORS>
 inline void finish(Vector<Real> (&sum)[ROWS][VECTORS], const Result<Real>& c) {
     constexpr long lanes = LANES<Real>, width = VECTORS * lanes;
-    if (c.bias)
-        for (int m = 0; m < ROWS; m++)
-            for (int v = 0; v < VECTORS; v++) sum[m][v] += load(c.bias + v * lanes);
     if (c.columns >= width) {
         for (int m = 0; m < ROWS; m++)
             for (int v = 0; v < VECTORS; v++) {
-                Real* to = c.data + m * c.row + v * lanes;
-                store(to, c.add ? load(to) + sum[m][v] : sum[m][v]);
+                const Vector<Real> total = c.plus ? load(c.plus + m * c.plus_row + v * lanes) + sum[m][v] : sum[m][v];
+                store(c.data + m * c.row + v * lanes, total);
             }
         return;
     }
@@ -68,60 +70,66 @@ inline void finish(Vector<Real> (&sum)[ROWS][VECTORS], const Result<Real>& c) {
     for (int m = 0; m < ROWS; m++)
 #pragma GCC unroll 1
         for (long n = 0; n < c.columns; n++)
-            c.data[m * c.row + n] = c.add ? c.data[m * c.row + n] + whole[m][n] : whole[m][n];
+            c.data[m * c.row + n] = c.plus ? c.plus[m * c.plus_row + n] + whole[m][n] : whole[m][n];
 }
 
-// C = A · panel for ROWS rows, over ``depth`` values of k. While it runs, the result's lines come into the cache.
+// C = A · panel + B · (what follows in the panel), for ROWS rows. While it runs, what is to be added comes into the cache.
 template <class Real, int ROWS, int VECTORS>
-__attribute__((noinline)) void tile(Left<Real> a, const Real* panel, long depth, Result<Real> c) {
+void tile(const Left<Real>& a, const Left<Real>& b, const Real* panel, const Result<Real>& c) {
     using V = Vector<Real>;
     constexpr long lanes = LANES<Real>, width = VECTORS * lanes;
     // Each sum waits for the one before it: with fewer than eight sums under way, k is cut into several series.
     constexpr int SERIES = ROWS * VECTORS >= 8 ? 1 : ROWS * VECTORS >= 4 ? 2 : 4;
     V sum[SERIES][ROWS][VECTORS] = {};
-    LeftRows<Real, ROWS> left(a);
-    if (c.add)
-        for (int m = 0; m < ROWS; m++) __builtin_prefetch(c.data + m * c.row);
-    const auto multiply = [&](int series) __attribute__((always_inline)) {
-        V right[VECTORS];
-        for (int v = 0; v < VECTORS; v++) right[v] = load(panel + v * lanes);
-        for (int m = 0; m < ROWS; m++)
-            for (int v = 0; v < VECTORS; v++) sum[series][m][v] += left[m] * right[v];
-        left.advance(a.step);
-        panel += width;
-    };
-    long k = 0;
-    for (; k + SERIES <= depth; k += SERIES)
-        for (int series = 0; series < SERIES; series++) multiply(series);
-    for (; k < depth; k++) multiply(0);
+    if (c.plus)
+        for (int m = 0; m < ROWS; m++) __builtin_prefetch(c.plus + m * c.plus_row);
+    const Left<Real>* const factors[] = {&a, &b};
+    for (const Left<Real>* factor : factors) {
+        LeftRows<Real, ROWS> left(*factor);
+        const auto multiply = [&](int series) __attribute__((always_inline)) {
+            V right[VECTORS];
+            for (int v = 0; v < VECTORS; v++) right[v] = load(panel + v * lanes);
+            for (int m = 0; m < ROWS; m++)
+                for (int v = 0; v < VECTORS; v++) sum[series][m][v] += left[m] * right[v];
+            left.advance(factor->step);
+            panel += width;
+        };
+        long k = 0;
+        for (; k + SERIES <= factor->depth; k += SERIES)
+            for (int series = 0; series < SERIES; series++) multiply(series);
+        for (; k < factor->depth; k++) multiply(0);
+    }
     for (int m = 0; m < ROWS; m++)
         for (int v = 0; v < VECTORS; v++)
             for (int series = 1; series < SERIES; series++) sum[0][m][v] += sum[series][m][v];
     finish(sum[0], c);
 }
 
-// tile for a number of rows that is known only now.
-template <class Real, int VECTORS, int ROWS = TILE_ROWS>
-inline void tile_of(long rows, Left<Real> a, const Real* panel, long depth, const Result<Real>& c) {
-    if constexpr (ROWS > 0) {
-        if (rows == ROWS) return tile<Real, ROWS, VECTORS>(a, panel, depth, c);
-        tile_of<Real, VECTORS, ROWS - 1>(rows, a, panel, depth, c);
-    }
-}
-
-// C = A · panel for any number of rows, cut into tiles as even as can be.
 template <class Real>
-__attribute__((noinline)) void strip(long rows, Left<Real> a, const Real* panel, long width, long depth, Result<Real> c) {
-    const long tiles = (rows + TILE_ROWS - 1) / TILE_ROWS;
-    for (long left = tiles, done = 0; left > 0; left--) {
-        const long now = (rows - done + left - 1) / left;
-        if (width == PANEL<Real>)
-            tile_of<Real, 2>(now, a, panel, depth, c);
-        else
-            tile_of<Real, 1>(now, a, panel, depth, c);
+using Tile = void (*)(const Left<Real>&, const Left<Real>&, const Real*, const Result<Real>&);
+
+// The tiles of 1, 2, ... TILE_ROWS rows.
+template <class Real, int VECTORS, int... ROWS>
+struct TilesOf {
+    static constexpr Tile<Real> of[] = {tile<Real, ROWS, VECTORS>...};
+};
+template <class Real, int VECTORS, int LEFT = TILE_ROWS, int... ROWS>
+struct AllTiles : AllTiles<Real, VECTORS, LEFT - 1, LEFT, ROWS...> {};
+template <class Real, int VECTORS, int... ROWS>
+struct AllTiles<Real, VECTORS, 0, ROWS...> : TilesOf<Real, VECTORS, ROWS...> {};
+
+// C = A · panel + B · (what follows) for any number of rows, cut into tiles as even as can be.
+template <class Real>
+void strip(long rows, Left<Real> a, Left<Real> b, const Real* panel, long width, Result<Real> c) {
+    const Tile<Real>* tiles = width == PANEL<Real> ? AllTiles<Real, 2>::of : AllTiles<Real, 1>::of;
+    for (long left = (rows + TILE_ROWS - 1) / TILE_ROWS; left > 0; left--) {
+        const long now = (rows + left - 1) / left;
+        tiles[now - 1](a, b, panel, c);
         a.data += now * a.row;
+        b.data += now * b.row;
         c.data += now * c.row;
-        done += now;
+        c.plus += c.plus ? now * c.plus_row : 0;
+        rows -= now;
     }
 }
 
