@@ -46,7 +46,7 @@ class ForwardRows {
     ForwardRows(const Forward<Real>& f, const Weights<Cell, Real>& w, long first, long rows)
         : f(f), w(w), first(first), rows(rows), D(f.features), H(f.hidden), padded(w.padded), chunk(chunk_of(f, w, rows)),
           x_row(spread<Real>(D)), u_row(spread<Real>(Cell::columns * padded)), h_row(spread<Real>(padded)),
-          x(evenly_spaced() ? 0 : chunk * rows * x_row), u(chunk * rows * u_row), z(rows * Z_ROW), one_h(rows * h_row),
+          x((chunk ? chunk : 1) * rows * x_row), u(chunk * rows * u_row), z(rows * Z_ROW), one_h(rows * h_row),
           other_h(rows * h_row), seen(f.keep ? rows * h_row : 0), gated(Cell::two_steps ? 3 * rows * h_row : 0),
           c(Cell::memory ? rows * padded : 0), old_h(one_h), new_h(other_h) {}
 
@@ -76,9 +76,6 @@ class ForwardRows {
         return rows >= ROWS_ENOUGH ? 0 : smaller(f.steps, CHUNK_BYTES / bytes + 1);
     }
 
-    // Whether rows (step, row) of x follow each other at one distance.
-    bool evenly_spaced() const { return rows == 1 || f.x_step == rows * f.x_row; }
-
     void begin() {
         for (long row = 0; row < rows; row++) {
             fill(old_h + row * h_row, f.h + (first + row) * H);
@@ -102,40 +99,44 @@ class ForwardRows {
             __builtin_memcpy(to + (first + row) * H, from + row * from_row, H * sizeof(Real));
     }
 
+    // x (steps · rows, x_row) of ``steps`` steps from ``start``.
+    void gather(long start, long steps) {
+        for (long step = 0; step < steps; step++)
+            for (long row = 0; row < rows; row++)
+                __builtin_memcpy(x + (step * rows + row) * x_row, f.x + (start + step) * f.x_step + (first + row) * f.x_row,
+                                 D * sizeof(Real));
+    }
+
     // u = x Wx + b for ``steps`` steps from ``start``.
     void drive(long start, long steps) {
-        const Real* from = f.x + start * f.x_step + first * f.x_row;
-        Left<Real> left{from, rows == 1 ? f.x_step : f.x_row, 1, D};
-        if (!evenly_spaced()) {
-            for (long row = 0; row < steps * rows; row++)
-                __builtin_memcpy(x + row * x_row, from + row / rows * f.x_step + row % rows * f.x_row, D * sizeof(Real));
-            left = {x, x_row, 1, D};
-        }
+        gather(start, steps);
+        const Left<Real> left{x, x_row, 1, D};
         for (long unit = 0; unit < padded; unit += PANEL<Real>)
             for (int place = Cell::first_drive; place < Cell::columns; place++) {
                 const long column = place * padded + unit, width = w.W.width(unit);
-                strip(steps * rows, left, NOTHING<Real>, w.W.panel(unit, place), width,
+                strip(steps * rows, left, NOTHING<Real>, w.W.part(unit, place, 0),
                       {u + column, u_row, width, w.bias + column, 0});
             }
     }
 
-    // Step t, for all units; u (rows, u_row) is its drive, where it was made. A few units at a time: all their gates'
-    // products, then the gates themselves while z is still at hand.
+    // Step t; u (rows, u_row) is its drive, where it was made. A few units at a time: all their gates' products, then the
+    // gates themselves while z is still at hand.
     void walk(long t, const Real* u) {
         const Real* into_product = f.keep ? seen : old_h;
         if (f.keep) drop();
+        if (!chunk) gather(t, 1);
         for (long start = 0; start < padded; start += PANEL<Real>) {
             if constexpr (Cell::two_steps) {
-                multiply(t, into_product, start, 0, Cell::recurrents - 1, u);
+                multiply(into_product, start, 0, Cell::recurrents - 1, u);
                 reset(start, into_product);
             } else {
-                multiply(t, into_product, start, 0, Cell::columns, u);
+                multiply(into_product, start, 0, Cell::columns, u);
                 activate(start, t);
             }
         }
         if constexpr (Cell::two_steps)
             for (long start = 0; start < padded; start += PANEL<Real>) {
-                multiply(t, gated, start, Cell::recurrents - 1, Cell::columns, u);
+                multiply(gated, start, Cell::recurrents - 1, Cell::columns, u);
                 activate(start, t);
             }
         Real* next = new_h;
@@ -150,16 +151,15 @@ class ForwardRows {
     }
 
     // z = x Wx + h Wh + b for the units of one panel, for the gates in the places from ``place`` up to ``end``.
-    void multiply(long t, const Real* h, long start, int place, int end, const Real* u) {
-        const Left<Real> from_x{f.x + t * f.x_step + first * f.x_row, f.x_row, 1, D}, from_h{h, h_row, 1, H};
-        const long width = w.W.width(start);
+    void multiply(const Real* h, long start, int place, int end, const Real* u) {
+        const Left<Real> from_x{x, x_row, 1, D}, from_h{h, h_row, 1, H};
         for (; place < end; place++) {
             const bool driven = place >= Cell::first_drive, recurrent = place < Cell::recurrents;
             const bool with_x = driven && !chunk, ready = driven && chunk;
             const long column = place * padded + start;
             strip(rows, with_x ? from_x : NOTHING<Real>, recurrent ? from_h : NOTHING<Real>,
-                  w.W.panel(start, place) + (with_x ? 0 : D * width), width,
-                  {z + place * PANEL<Real>, Z_ROW, width, (ready ? u : w.bias) + column, ready ? u_row : 0});
+                  w.W.part(start, place, with_x ? 0 : D),
+                  {z + place * PANEL<Real>, Z_ROW, w.W.width(start), (ready ? u : w.bias) + column, ready ? u_row : 0});
         }
     }
 
@@ -216,7 +216,7 @@ class ForwardRows {
     const Forward<Real>& f;
     const Weights<Cell, Real>& w;
     const long first, rows, D, H, padded, chunk, x_row, u_row, h_row;
-    Buffer<Real> x;               // (chunk · rows, x_row), where the rows of x are not evenly spaced
+    Buffer<Real> x;               // (chunk · rows, x_row), or for one step
     Buffer<Real> u;               // (chunk · rows, u_row)
     Buffer<Real> z;               // (rows, Z_ROW), of one panel's units
     Buffer<Real> one_h, other_h;  // (rows, h_row)

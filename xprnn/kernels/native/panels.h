@@ -41,6 +41,12 @@ class Panels {
     long width(long start) const { return smaller(PANEL<Real>, rounded_up(columns, LANES<Real>) - start); }
     Real* panel(long start, int place) const { return data_ + depth * (start * gates_ + place * width(start)); }
 
+    // A panel from row k on, and what comes after it.
+    Right<Real> part(long start, int place, long k) const {
+        const Real* from = panel(start, place) + k * width(start);
+        return {from, width(start), from + depth * width(start)};
+    }
+
     // One gate's columns of W (rows, row), as the panel's rows from ``first`` on.
     void pack(const Real* W, long row, long rows, int place, long first) {
         for (long start = 0; start < columns; start += PANEL<Real>) {
@@ -81,12 +87,24 @@ class Panels {
     Buffer<Real> data_;
 };
 
-// C = A · one gate's panels, all columns; c.columns may be more than the panels', up to whole vectors.
+// C = A · one gate's panels, all columns; c.columns may be more than the panels', up to whole vectors. It goes by blocks
+// of A that stay in the second cache while all panels pass by.
 template <class Real>
-void product(long rows, const Left<Real>& a, const Panels<Real>& right, Result<Real> c) {
-    for (long start = 0; start < right.columns; start += PANEL<Real>)
-        strip(rows, a, NOTHING<Real>, right.panel(start, 0), right.width(start),
-              {c.data + start, c.row, c.columns - start, c.plus ? c.plus + start : nullptr, c.plus_row});
+void product(long rows, Left<Real> a, const Panels<Real>& right, const Result<Real>& c) {
+    constexpr long DEPTH = 1024, ROWS = 128;
+    const long depth = a.depth;
+    for (long k = 0; k < depth; k += DEPTH) {
+        a.depth = smaller(DEPTH, depth - k);
+        for (long row = 0; row < rows; row += ROWS) {
+            const Left<Real> block{a.data + k * a.step + row * a.row, a.row, a.step, a.depth};
+            for (long start = 0; start < right.columns; start += PANEL<Real>) {
+                Result<Real> part{c.data + row * c.row + start, c.row, c.columns - start, nullptr, 0};
+                if (k) part.plus = part.data, part.plus_row = c.row;
+                else if (c.plus) part.plus = c.plus + row * c.plus_row + start, part.plus_row = c.plus_row;
+                strip(smaller(ROWS, rows - row), block, NOTHING<Real>, right.part(start, 0, k), part);
+            }
+        }
+    }
 }
 
 // Rows (step, row) of an array that are not evenly spaced: data[step · step_stride + row · row_stride + column].
@@ -125,7 +143,8 @@ class Tiles {
             Result<Real> part = c;
             part.data += feature * c.row;
             if (part.plus) part.plus += feature * c.plus_row;
-            strip(now, {data_ + tile * depth_ * WIDTH, 1, WIDTH, depth_}, NOTHING<Real>, panel, width, part);
+            const Real* here = data_ + tile * depth_ * WIDTH;
+            strip(now, {here, 1, WIDTH, depth_}, NOTHING<Real>, {panel, width, here + depth_ * WIDTH}, part);
             feature += now;
         }
     }

@@ -3,6 +3,9 @@
 
 #include "vector.h"
 
+// Loops over the rows and vectors of a tile are written out by the compiler, or the sums would live in memory.
+#define UNROLLED _Pragma("GCC unroll 16")
+
 namespace {
 
 // A left factor, A(m, k) = data[m · row + k · step], k < depth.
@@ -15,6 +18,12 @@ struct Left {
 // No factor at all, for a product with one.
 template <class Real>
 constexpr Left<Real> NOTHING{nullptr, 0, 0, 0};
+
+// What will be needed next, fetched into the second cache while a product runs: so many bytes with every k.
+struct Ahead {
+    const char* data;
+    long step;
+};
 
 // Where a product goes: C(m, n) = data[m · row + n], n < columns; to it comes plus[m · plus_row + n] unless null, of
 // whole vectors unless it is C itself, to which then is added.
@@ -40,14 +49,14 @@ struct LeftRows {
     long row;
 
     explicit LeftRows(Left<Real> a) : row(a.row) {
-        for (int p = 0; p < POINTERS; p++) {
+        UNROLLED for (int p = 0; p < POINTERS; p++) {
             at[p] = a.data + 3 * p * a.row;
             __asm__("" : "+r"(at[p]));  // hides that the pointers have to do with each other
         }
     }
     Real operator[](int m) const { return at[m / 3][m % 3 * row]; }
     void advance(long step) {
-        for (int p = 0; p < POINTERS; p++) at[p] += step;
+        UNROLLED for (int p = 0; p < POINTERS; p++) at[p] += step;
     }
 };
 
@@ -56,16 +65,16 @@ template <class Real, int ROWS, int VECTORS>
 inline void finish(Vector<Real> (&sum)[ROWS][VECTORS], const Result<Real>& c) {
     constexpr long lanes = LANES<Real>, width = VECTORS * lanes;
     if (c.columns >= width) {
-        for (int m = 0; m < ROWS; m++)
-            for (int v = 0; v < VECTORS; v++) {
+        UNROLLED for (int m = 0; m < ROWS; m++)
+            UNROLLED for (int v = 0; v < VECTORS; v++) {
                 const Vector<Real> total = c.plus ? load(c.plus + m * c.plus_row + v * lanes) + sum[m][v] : sum[m][v];
                 store(c.data + m * c.row + v * lanes, total);
             }
         return;
     }
     Real whole[ROWS][width];
-    for (int m = 0; m < ROWS; m++)
-        for (int v = 0; v < VECTORS; v++) store(whole[m] + v * lanes, sum[m][v]);
+    UNROLLED for (int m = 0; m < ROWS; m++)
+        UNROLLED for (int v = 0; v < VECTORS; v++) store(whole[m] + v * lanes, sum[m][v]);
 #pragma GCC unroll 1
     for (int m = 0; m < ROWS; m++)
 #pragma GCC unroll 1
@@ -75,38 +84,45 @@ inline void finish(Vector<Real> (&sum)[ROWS][VECTORS], const Result<Real>& c) {
 
 // C = A · panel + B · (what follows in the panel), for ROWS rows. While it runs, what is to be added comes into the cache.
 template <class Real, int ROWS, int VECTORS>
-void tile(const Left<Real>& a, const Left<Real>& b, const Real* panel, const Result<Real>& c) {
+void tile(const Left<Real>& a, const Left<Real>& b, const Real* panel, const Result<Real>& c, Ahead ahead) {
     using V = Vector<Real>;
     constexpr long lanes = LANES<Real>, width = VECTORS * lanes;
     // Each sum waits for the one before it: with fewer than eight sums under way, k is cut into several series.
     constexpr int SERIES = ROWS * VECTORS >= 8 ? 1 : ROWS * VECTORS >= 4 ? 2 : 4;
-    V sum[SERIES][ROWS][VECTORS] = {};
+    V sum[SERIES][ROWS][VECTORS];
+    UNROLLED for (int series = 0; series < SERIES; series++)
+        UNROLLED for (int m = 0; m < ROWS; m++)
+            UNROLLED for (int v = 0; v < VECTORS; v++) sum[series][m][v] = V{};
     if (c.plus)
-        for (int m = 0; m < ROWS; m++) __builtin_prefetch(c.plus + m * c.plus_row);
+        UNROLLED for (int m = 0; m < ROWS; m++) __builtin_prefetch(c.plus + m * c.plus_row);
     const Left<Real>* const factors[] = {&a, &b};
     for (const Left<Real>* factor : factors) {
         LeftRows<Real, ROWS> left(*factor);
         const auto multiply = [&](int series) __attribute__((always_inline)) {
             V right[VECTORS];
-            for (int v = 0; v < VECTORS; v++) right[v] = load(panel + v * lanes);
-            for (int m = 0; m < ROWS; m++)
-                for (int v = 0; v < VECTORS; v++) sum[series][m][v] += left[m] * right[v];
+            UNROLLED for (int v = 0; v < VECTORS; v++) right[v] = load(panel + v * lanes);
+            UNROLLED for (int m = 0; m < ROWS; m++)
+                UNROLLED for (int v = 0; v < VECTORS; v++) sum[series][m][v] += left[m] * right[v];
             left.advance(factor->step);
             panel += width;
+            if constexpr (ROWS > TILE_ROWS / 2 + 1) {  // fewer rows have no time to spare
+                __builtin_prefetch(ahead.data, 0, 2);
+                ahead.data += ahead.step;
+            }
         };
         long k = 0;
         for (; k + SERIES <= factor->depth; k += SERIES)
-            for (int series = 0; series < SERIES; series++) multiply(series);
+            UNROLLED for (int series = 0; series < SERIES; series++) multiply(series);
         for (; k < factor->depth; k++) multiply(0);
     }
-    for (int m = 0; m < ROWS; m++)
-        for (int v = 0; v < VECTORS; v++)
-            for (int series = 1; series < SERIES; series++) sum[0][m][v] += sum[series][m][v];
+    UNROLLED for (int m = 0; m < ROWS; m++)
+        UNROLLED for (int v = 0; v < VECTORS; v++)
+            UNROLLED for (int series = 1; series < SERIES; series++) sum[0][m][v] += sum[series][m][v];
     finish(sum[0], c);
 }
 
 template <class Real>
-using Tile = void (*)(const Left<Real>&, const Left<Real>&, const Real*, const Result<Real>&);
+using Tile = void (*)(const Left<Real>&, const Left<Real>&, const Real*, const Result<Real>&, Ahead);
 
 // The tiles of 1, 2, ... TILE_ROWS rows.
 template <class Real, int VECTORS, int... ROWS>
@@ -118,17 +134,29 @@ struct AllTiles : AllTiles<Real, VECTORS, LEFT - 1, LEFT, ROWS...> {};
 template <class Real, int VECTORS, int... ROWS>
 struct AllTiles<Real, VECTORS, 0, ROWS...> : TilesOf<Real, VECTORS, ROWS...> {};
 
-// C = A · panel + B · (what follows) for any number of rows, cut into tiles as even as can be.
+// A panel of the right factor, and the one that will be needed after it.
 template <class Real>
-void strip(long rows, Left<Real> a, Left<Real> b, const Real* panel, long width, Result<Real> c) {
-    const Tile<Real>* tiles = width == PANEL<Real> ? AllTiles<Real, 2>::of : AllTiles<Real, 1>::of;
-    for (long left = (rows + TILE_ROWS - 1) / TILE_ROWS; left > 0; left--) {
+struct Right {
+    const Real* data;
+    long width;
+    const Real* next;
+};
+
+// C = A · panel + B · (what follows) for any number of rows, cut into tiles as even as can be. Each fetches its share of
+// the next panel, as all of it at once, when its first tile needs it, is more than memory gives.
+template <class Real>
+void strip(long rows, Left<Real> a, Left<Real> b, const Right<Real>& right, Result<Real> c) {
+    const Tile<Real>* tiles = right.width == PANEL<Real> ? AllTiles<Real, 2>::of : AllTiles<Real, 1>::of;
+    const long count = (rows + TILE_ROWS - 1) / TILE_ROWS;
+    Ahead ahead{reinterpret_cast<const char*>(right.next), right.width * long(sizeof(Real)) / count};
+    for (long left = count; left > 0; left--) {
         const long now = (rows + left - 1) / left;
-        tiles[now - 1](a, b, panel, c);
+        tiles[now - 1](a, b, right.data, c, ahead);
         a.data += now * a.row;
         b.data += now * b.row;
         c.data += now * c.row;
         c.plus += c.plus ? now * c.plus_row : 0;
+        ahead.data += (a.depth + b.depth) * ahead.step;
         rows -= now;
     }
 }
