@@ -6,12 +6,13 @@ from setuptools import Extension, setup
 
 FOLDER = "xprnn/kernels/native"
 SOURCES = ("module", "support", "plain", "avx2", "avx512")
+HEADERS = ("interface", "vector", "tile", "panels", "cells", "forward", "backward", "kernels")
 OPTIONS = ["-std=gnu++17", "-O3", "-ffp-contract=fast", "-fno-math-errno", "-fvisibility=hidden", "-g0"]
 
 kernel = Extension(
     "xprnn.kernels._native",
     [f"{FOLDER}/{name}.cpp" for name in SOURCES],
-    depends=[f"{FOLDER}/{name}.h" for name in ("interface", "vector", "tile", "panels", "cells", "forward", "backward", "kernels")],
+    depends=[f"{FOLDER}/{name}.h" for name in HEADERS],
     define_macros=[("Py_LIMITED_API", "0x030B0000")],
     extra_compile_args=OPTIONS,
     extra_link_args=[] if sys.platform == "darwin" else ["-pthread"],

@@ -7,6 +7,8 @@ summed in another order, and the last bits of all results may differ.
 """
 
 import os
+import sys
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -15,7 +17,7 @@ import array_api_compat
 from ..arrays import namespace
 from ..cells import GRU, LSTM, RNN, GRUResetBefore, PeepholeLSTM
 from ..cells.base import Cell
-from ..types import Array, Namespace, Params
+from ..types import Array, Params
 
 try:
     from . import _native  # type: ignore[attr-defined]
@@ -25,7 +27,6 @@ except ImportError:  # built without a compiler
 # The order is that of Kind in interface.h.
 _ACTIVATIONS = {"tanh": 0, "relu": 1, "identity": 2, "linear": 2}
 _KINDS = {LSTM: 3, PeepholeLSTM: 4, GRU: 5, GRUResetBefore: 6}
-_FORMATS = {"float32": ord("f"), "float64": ord("d")}
 INSTRUCTIONS: tuple[str, ...] = tuple(_native.instruction_sets()) if _native else ()
 """The instruction sets that this machine has and the kernel was built for, the fastest first; none if it was not."""
 
@@ -60,44 +61,42 @@ class CPU:
         self, cell: Cell, p: Params, x: Array, s: tuple, mask: Array | None, reverse: bool, tape: bool = True
     ) -> tuple[Array, tuple, Any]:
         """Walk x (T, B, D) from the state s -> ys (T, B, H), the last state, the tape (None unless ``tape``)."""
-        xp, (T, B, _), H = namespace(x), x.shape, cell.hidden
-        end = tuple(_empty(xp, x, B, H) for _ in s)
-        states = _empty(xp, x, T + 1, B, H) if tape else None
-        saved = _empty(xp, x, T, B, self._saved_width(cell, x)) if tape else None
-        ys = None if tape and mask is None else _empty(xp, x, T, B, H)
-        _native.forward(*self._common(cell, p, x, mask, reverse), *_pair(s), *_pair(end), *_buffers(ys, states, saved))
+        (T, B, _), H, empty = x.shape, cell.hidden, _allocator(x)
+        end = tuple(empty(B, H) for _ in s)
+        states = empty(T + 1, B, H) if tape else None
+        saved = empty(T, B, self._saved_width(cell, x)) if tape else None
+        ys = None if tape and mask is None else empty(T, B, H)
+        arrays = (x, mask, *_weights(p), *_pair(s), *_pair(end), ys, states, saved)
+        _native.forward(*self._numbers(cell, x, reverse), *_buffers(x, arrays))
+        if not tape:
+            return ys, end, None
         if ys is None:
-            ys = states[:-1, ...] if reverse else states[1:, ...]
-        return ys, end, Tape(x, mask, reverse, states, saved) if tape else None
+            ys = states[:-1, ...] if reverse else states[1:, ...]  # type: ignore[index]
+        return ys, end, Tape(x, mask, reverse, states, saved)
 
-    def backward(
-        self, cell: Cell, p: Params, tape: Tape, dys: Array | None, ds: tuple
-    ) -> tuple[Array, tuple, Params]:
+    def backward(self, cell: Cell, p: Params, tape: Tape, dys: Array | None, ds: tuple) -> tuple[Array, tuple, Params]:
         """Walk back from the cotangents of ys (None: zero) and of the last state -> dx, ds, dp."""
         x, mask, reverse, states, saved = tape
-        xp = namespace(x)
-        dx, begin = _empty(xp, x, *x.shape), tuple(_empty(xp, x, *d.shape) for d in ds)
-        dp = {name: _empty(xp, x, *value.shape) for name, value in p.items() if name != "keep"}
-        # The sums over all rows of the gates' cotangents: where only the sum of two biases counts, both are the same.
-        dbx = dp.get("bx", dp.get("b"))
-        dbx, dbh = (_empty(xp, x, p["Wx"].shape[1]) if d is None else d for d in (dbx, dp.get("bh")))
-        common = self._common(cell, p, x, mask, reverse)
-        gradients = _buffers(dp["Wx"], dp["Wh"], dbx, dbh, dp.get("Wc"))
-        _native.backward(*common, *_buffers(states, saved, dys), *_pair(ds), *_buffers(dx), *_pair(begin), *gradients)
+        empty = _allocator(x)
+        dx, begin = empty(*x.shape), tuple(empty(*d.shape) for d in ds)
+        dp = {name: empty(*value.shape) for name, value in p.items() if name != "keep"}
+        # The kernel sums the gates' cotangents for both biases; where there is none, it needs a place for them.
+        dbx, dbh = (empty(p["Wx"].shape[1]) if d is None else d for d in (dp.get("bx", dp.get("b")), dp.get("bh")))
+        gradients = (dp["Wx"], dp["Wh"], dbx, dbh, dp.get("Wc"))
+        arrays = (x, mask, *_weights(p), states, saved, dys, *_pair(ds), dx, *_pair(begin), *gradients)
+        _native.backward(*self._numbers(cell, x, reverse), *_buffers(x, arrays))
         return dx, begin, dp
 
-    def _saved_width(self, cell: Cell, x: Array) -> int:
-        return _native.saved_width(self._instructions(), _kind(cell), _format(x), cell.hidden)
+    def _numbers(self, cell: Cell, x: Array, reverse: bool) -> tuple:
+        """What both ways begin with, in the order of ``Place`` in module.cpp."""
+        threads = self.threads or _THREADS
+        return self._instructions(), _kind(cell), threads, reverse, _format(x), *x.shape, cell.hidden
 
     def _instructions(self) -> str:
         return self.instructions or INSTRUCTIONS[0]
 
-    def _common(self, cell: Cell, p: Params, x: Array, mask: Array | None, reverse: bool) -> list:
-        """What both ways begin with, in the order of ``Place`` in module.cpp."""
-        sizes = (*x.shape, cell.hidden)
-        chosen = (self._instructions(), _kind(cell), self.threads or _THREADS, reverse, _format(x))
-        parameters = (p["Wx"], p["Wh"], p.get("bx", p.get("b")), p.get("bh"), p.get("Wc"), p.get("keep"))
-        return [*chosen, *sizes, *_buffers(x, mask, *parameters)]
+    def _saved_width(self, cell: Cell, x: Array) -> int:
+        return _native.saved_width(self._instructions(), _kind(cell), _format(x), cell.hidden)
 
 
 def _threads() -> int:
@@ -105,7 +104,7 @@ def _threads() -> int:
     said = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0]
     if said.isdigit() and int(said) > 0:
         return int(said)
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
 
 
 _THREADS = _threads()
@@ -113,31 +112,38 @@ _THREADS = _threads()
 
 def _kind(cell: Cell) -> int | None:
     """The number of a cell's kind; a class of the user's own, even a subclass, has none."""
-    if type(cell) is RNN:
-        return _ACTIVATIONS.get(cell.activation)
-    return _KINDS.get(type(cell))
+    return _ACTIVATIONS.get(cell.activation) if type(cell) is RNN else _KINDS.get(type(cell))
 
 
 def _readable(x: Array) -> bool:
     """Whether x is floating in a precision that there is code for, and in memory that can be handed over."""
     if array_api_compat.is_torch_array(x):
         return x.device.type == "cpu" and not x.requires_grad and str(x.dtype) in ("torch.float32", "torch.float64")
-    return array_api_compat.is_numpy_array(x) and x.dtype.name in _FORMATS
+    return array_api_compat.is_numpy_array(x) and x.dtype.char in "fd"
 
 
 def _format(x: Array) -> int:
-    return ord("f") if x.dtype.itemsize == 4 else ord("d")
+    """The letter of x's numbers in the buffer protocol."""
+    return ord("f" if x.dtype.itemsize == 4 else "d")
 
 
-def _empty(xp: Namespace, x: Array, *shape: int) -> Array:
-    return xp.empty(shape, dtype=x.dtype)
+def _allocator(x: Array) -> Callable[..., Array]:
+    """A function of a shape that makes an array of x's kind."""
+    empty, dtype = namespace(x).empty, x.dtype
+    return lambda *shape: empty(shape, dtype=dtype)
 
 
-def _pair(leaves: tuple) -> list:
+def _weights(p: Params) -> tuple:
+    return p["Wx"], p["Wh"], p.get("bx", p.get("b")), p.get("bh"), p.get("Wc"), p.get("keep")
+
+
+def _pair(leaves: tuple) -> tuple:
     """h and c of a state, None where there is no c."""
-    return _buffers(*leaves) if len(leaves) == 2 else [*_buffers(*leaves), None]
+    return leaves if len(leaves) == 2 else (*leaves, None)
 
 
-def _buffers(*arrays: Array | None) -> list:
+def _buffers(x: Array, arrays: tuple) -> Iterable[Array | None]:
     """The arrays as what exports a buffer: a tensor of torch as the NumPy array that shares its memory."""
-    return [a.numpy() if array_api_compat.is_torch_array(a) else a for a in arrays]
+    if array_api_compat.is_torch_array(x):
+        return (a if a is None else a.numpy() for a in arrays)
+    return arrays

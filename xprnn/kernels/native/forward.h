@@ -8,31 +8,53 @@ namespace {
 
 using native::Forward;
 
-// What all rows share, laid out once.
+// What all rows share, laid out once. For a step or two, the weights stay as they are: to lay them out costs as much.
 template <class Cell, class Real>
 struct Weights {
-    long padded;        // H, up to whole vectors
-    Panels<Real> W;     // (D + H, columns · H): Wx above Wh, each gate in its place
-    Buffer<Real> bias;  // (columns · padded)
+    const Forward<Real>& f;
+    const bool packed;
+    const long padded, row;  // H, up to whole vectors; how long a row of Wx and of Wh is
+    Panels<Real> Wx, Wh;     // (D, columns · H), (H, columns · H), each gate in its place
+    Buffer<Real> bias;       // (columns · padded)
     Buffer<Real> constants;  // (constants · padded)
 
     explicit Weights(const Forward<Real>& f)
-        : padded(rounded_up(f.hidden, LANES<Real>)), W(f.features + f.hidden, Cell::columns, f.hidden),
+        : f(f), packed(f.hidden % LANES<Real> != 0 || f.steps * (f.batch / TILE_ROWS + 1) > 2),
+          padded(rounded_up(f.hidden, LANES<Real>)), row(native::gates_of(f.kind) * f.hidden),
+          Wx(packed ? f.features : 0, Cell::columns, f.hidden), Wh(packed ? f.hidden : 0, Cell::columns, f.hidden),
           bias(Cell::columns * padded), constants(Cell::constants * padded) {
-        const long H = f.hidden, row = native::gates_of(f.kind) * H;
+        const long H = f.hidden;
         bias.clear();
         constants.clear();
-        for (int place = Cell::first_drive; place < Cell::columns; place++) {
-            const long gate = place - Cell::first_drive;
-            W.pack(f.Wx + gate * H, row, f.features, place, 0);
-            add(f.bx, gate, H, bias + place * padded);
-        }
-        for (int place = 0; place < Cell::recurrents; place++) {
-            const long gate = Cell::recurrent_gate(place);
-            W.pack(f.Wh + gate * H, row, H, place, f.features);
-            add(f.bh, gate, H, bias + place * padded);
+        for (int place = 0; place < Cell::columns; place++) {
+            const long gate_x = place - Cell::first_drive, gate_h = Cell::recurrent_gate(place);
+            if (driven(place)) {
+                if (packed) Wx.pack(f.Wx + gate_x * H, row, f.features, place, 0);
+                add(f.bx, gate_x, H, bias + place * padded);
+            }
+            if (recurrent(place)) {
+                if (packed) Wh.pack(f.Wh + gate_h * H, row, H, place, 0);
+                add(f.bh, gate_h, H, bias + place * padded);
+            }
         }
         for (int place = 0; place < Cell::constants; place++) add(f.Wc, place, H, constants + place * padded);
+    }
+
+    static bool driven(int place) { return place >= Cell::first_drive; }
+    static bool recurrent(int place) { return place < Cell::recurrents; }
+
+    // The product of a left factor with the weights of one place's units from ``start`` on; after those of all gates of
+    // these units come those of the next.
+    Term<Real> times_x(const Left<Real>& left, long start, int place) const {
+        return term(left, Wx, f.Wx + (place - Cell::first_drive) * f.hidden, start, place);
+    }
+    Term<Real> times_h(const Left<Real>& left, long start, int place) const {
+        return term(left, Wh, f.Wh + Cell::recurrent_gate(place) * f.hidden, start, place);
+    }
+    Term<Real> term(const Left<Real>& left, const Panels<Real>& panels, const Real* W, long start, int place) const {
+        if (!packed) return {left, {W + start, row}, W + start};
+        const Real* panel = panels.panel(start, place);
+        return {left, {panel, panels.width(start)}, panel + left.depth * panels.width(start)};
     }
 
     static void add(const Real* from, long gate, long units, Real* to) {
@@ -113,8 +135,8 @@ class ForwardRows {
         const Left<Real> left{x, x_row, 1, D};
         for (long unit = 0; unit < padded; unit += PANEL<Real>)
             for (int place = Cell::first_drive; place < Cell::columns; place++) {
-                const long column = place * padded + unit, width = w.W.width(unit);
-                strip(steps * rows, left, NOTHING<Real>, w.W.part(unit, place, 0),
+                const long column = place * padded + unit, width = w.Wx.width(unit);
+                strip(steps * rows, w.times_x(left, unit, place), NOTHING<Real>, width,
                       {u + column, u_row, width, w.bias + column, 0});
             }
     }
@@ -154,12 +176,12 @@ class ForwardRows {
     void multiply(const Real* h, long start, int place, int end, const Real* u) {
         const Left<Real> from_x{x, x_row, 1, D}, from_h{h, h_row, 1, H};
         for (; place < end; place++) {
-            const bool driven = place >= Cell::first_drive, recurrent = place < Cell::recurrents;
-            const bool with_x = driven && !chunk, ready = driven && chunk;
-            const long column = place * padded + start;
-            strip(rows, with_x ? from_x : NOTHING<Real>, recurrent ? from_h : NOTHING<Real>,
-                  w.W.part(start, place, with_x ? 0 : D),
-                  {z + place * PANEL<Real>, Z_ROW, w.W.width(start), (ready ? u : w.bias) + column, ready ? u_row : 0});
+            const bool with_x = w.driven(place) && !chunk, ready = w.driven(place) && chunk;
+            const long column = place * padded + start, width = w.Wh.width(start);
+            const Term<Real> term_x = with_x ? w.times_x(from_x, start, place) : NOTHING<Real>;
+            const Term<Real> term_h = w.recurrent(place) ? w.times_h(from_h, start, place) : NOTHING<Real>;
+            strip(rows, term_x, term_h, width,
+                  {z + place * PANEL<Real>, Z_ROW, width, (ready ? u : w.bias) + column, ready ? u_row : 0});
         }
     }
 

@@ -41,12 +41,6 @@ class Panels {
     long width(long start) const { return smaller(PANEL<Real>, rounded_up(columns, LANES<Real>) - start); }
     Real* panel(long start, int place) const { return data_ + depth * (start * gates_ + place * width(start)); }
 
-    // A panel from row k on, and what comes after it.
-    Right<Real> part(long start, int place, long k) const {
-        const Real* from = panel(start, place) + k * width(start);
-        return {from, width(start), from + depth * width(start)};
-    }
-
     // One gate's columns of W (rows, row), as the panel's rows from ``first`` on.
     void pack(const Real* W, long row, long rows, int place, long first) {
         for (long start = 0; start < columns; start += PANEL<Real>) {
@@ -101,7 +95,10 @@ void product(long rows, Left<Real> a, const Panels<Real>& right, const Result<Re
                 Result<Real> part{c.data + row * c.row + start, c.row, c.columns - start, nullptr, 0};
                 if (k) part.plus = part.data, part.plus_row = c.row;
                 else if (c.plus) part.plus = c.plus + row * c.plus_row + start, part.plus_row = c.plus_row;
-                strip(smaller(ROWS, rows - row), block, NOTHING<Real>, right.part(start, 0, k), part);
+                const long width = right.width(start);
+                const Real* panel = right.panel(start, 0) + k * width;
+                strip(smaller(ROWS, rows - row), {block, {panel, width}, panel + right.depth * width}, NOTHING<Real>, width,
+                      part);
             }
         }
     }
@@ -144,7 +141,7 @@ class Tiles {
             part.data += feature * c.row;
             if (part.plus) part.plus += feature * c.plus_row;
             const Real* here = data_ + tile * depth_ * WIDTH;
-            strip(now, {here, 1, WIDTH, depth_}, NOTHING<Real>, {panel, width, here + depth_ * WIDTH}, part);
+            strip(now, {{here, 1, WIDTH, depth_}, {panel, width}, here + depth_ * WIDTH}, NOTHING<Real>, width, part);
             feature += now;
         }
     }

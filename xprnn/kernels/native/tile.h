@@ -15,15 +15,24 @@ struct Left {
     long row, step, depth;
 };
 
-// No factor at all, for a product with one.
+// Rows of a right factor, a strip of one or two vectors' width: data[k · row + n].
 template <class Real>
-constexpr Left<Real> NOTHING{nullptr, 0, 0, 0};
-
-// What will be needed next, fetched into the second cache while a product runs: so many bytes with every k.
-struct Ahead {
-    const char* data;
-    long step;
+struct Right {
+    const Real* data;
+    long row;
 };
+
+// A product of two, and what will be needed after it: ``ahead`` bytes of that are fetched with every k.
+template <class Real>
+struct Term {
+    Left<Real> left;
+    Right<Real> right;
+    const Real* next;
+    long ahead = 0;
+};
+
+template <class Real>
+constexpr Term<Real> NOTHING{};
 
 // Where a product goes: C(m, n) = data[m · row + n], n < columns; to it comes plus[m · plus_row + n] unless null, of
 // whole vectors unless it is C itself, to which then is added.
@@ -35,8 +44,8 @@ struct Result {
     long plus_row;
 };
 
-// A panel of the right factor is a strip of one or two vectors' width: panel[k · width + n], zero behind the last column.
-// Two vectors wide and many rows high, a tile takes few bytes of the panel per product, so the second cache feeds it.
+// The widest strip. Two vectors wide and many rows high, a tile takes few bytes of it per product, so the second cache
+// can feed it. A panel is a strip that is dense and ends in whole vectors, zero behind the last column.
 template <class Real>
 constexpr long PANEL = 2 * LANES<Real>;
 
@@ -82,11 +91,11 @@ inline void finish(Vector<Real> (&sum)[ROWS][VECTORS], const Result<Real>& c) {
             c.data[m * c.row + n] = c.plus ? c.plus[m * c.plus_row + n] + whole[m][n] : whole[m][n];
 }
 
-// C = A · panel + B · (what follows in the panel), for ROWS rows. While it runs, what is to be added comes into the cache.
+// C = a + b for ROWS rows. While it runs, what is to be added comes into the cache.
 template <class Real, int ROWS, int VECTORS>
-void tile(const Left<Real>& a, const Left<Real>& b, const Real* panel, const Result<Real>& c, Ahead ahead) {
+void tile(const Term<Real>& a, const Term<Real>& b, const Result<Real>& c) {
     using V = Vector<Real>;
-    constexpr long lanes = LANES<Real>, width = VECTORS * lanes;
+    constexpr long lanes = LANES<Real>;
     // Each sum waits for the one before it: with fewer than eight sums under way, k is cut into several series.
     constexpr int SERIES = ROWS * VECTORS >= 8 ? 1 : ROWS * VECTORS >= 4 ? 2 : 4;
     V sum[SERIES][ROWS][VECTORS];
@@ -95,25 +104,28 @@ void tile(const Left<Real>& a, const Left<Real>& b, const Real* panel, const Res
             UNROLLED for (int v = 0; v < VECTORS; v++) sum[series][m][v] = V{};
     if (c.plus)
         UNROLLED for (int m = 0; m < ROWS; m++) __builtin_prefetch(c.plus + m * c.plus_row);
-    const Left<Real>* const factors[] = {&a, &b};
-    for (const Left<Real>* factor : factors) {
-        LeftRows<Real, ROWS> left(*factor);
+    const Term<Real>* const terms[] = {&a, &b};
+    for (const Term<Real>* term : terms) {
+        const long depth = term->left.depth, step = term->left.step, row = term->right.row, ahead = term->ahead;
+        LeftRows<Real, ROWS> left(term->left);
+        const Real* from = term->right.data;
+        const char* next = reinterpret_cast<const char*>(term->next);
         const auto multiply = [&](int series) __attribute__((always_inline)) {
             V right[VECTORS];
-            UNROLLED for (int v = 0; v < VECTORS; v++) right[v] = load(panel + v * lanes);
+            UNROLLED for (int v = 0; v < VECTORS; v++) right[v] = load(from + v * lanes);
             UNROLLED for (int m = 0; m < ROWS; m++)
                 UNROLLED for (int v = 0; v < VECTORS; v++) sum[series][m][v] += left[m] * right[v];
-            left.advance(factor->step);
-            panel += width;
+            left.advance(step);
+            from += row;
             if constexpr (ROWS > TILE_ROWS / 2 + 1) {  // fewer rows have no time to spare
-                __builtin_prefetch(ahead.data, 0, 2);
-                ahead.data += ahead.step;
+                __builtin_prefetch(next, 0, 2);
+                next += ahead;
             }
         };
         long k = 0;
-        for (; k + SERIES <= factor->depth; k += SERIES)
+        for (; k + SERIES <= depth; k += SERIES)
             UNROLLED for (int series = 0; series < SERIES; series++) multiply(series);
-        for (; k < factor->depth; k++) multiply(0);
+        for (; k < depth; k++) multiply(0);
     }
     UNROLLED for (int m = 0; m < ROWS; m++)
         UNROLLED for (int v = 0; v < VECTORS; v++)
@@ -122,7 +134,7 @@ void tile(const Left<Real>& a, const Left<Real>& b, const Real* panel, const Res
 }
 
 template <class Real>
-using Tile = void (*)(const Left<Real>&, const Left<Real>&, const Real*, const Result<Real>&, Ahead);
+using Tile = void (*)(const Term<Real>&, const Term<Real>&, const Result<Real>&);
 
 // The tiles of 1, 2, ... TILE_ROWS rows.
 template <class Real, int VECTORS, int... ROWS>
@@ -134,29 +146,22 @@ struct AllTiles : AllTiles<Real, VECTORS, LEFT - 1, LEFT, ROWS...> {};
 template <class Real, int VECTORS, int... ROWS>
 struct AllTiles<Real, VECTORS, 0, ROWS...> : TilesOf<Real, VECTORS, ROWS...> {};
 
-// A panel of the right factor, and the one that will be needed after it.
+// C = a + b for any number of rows and strips of ``width``, cut into tiles as even as can be. Each tile fetches its share
+// of what comes next, as all of it at once, when its first tile needs it, is more than memory gives.
 template <class Real>
-struct Right {
-    const Real* data;
-    long width;
-    const Real* next;
-};
-
-// C = A · panel + B · (what follows) for any number of rows, cut into tiles as even as can be. Each fetches its share of
-// the next panel, as all of it at once, when its first tile needs it, is more than memory gives.
-template <class Real>
-void strip(long rows, Left<Real> a, Left<Real> b, const Right<Real>& right, Result<Real> c) {
-    const Tile<Real>* tiles = right.width == PANEL<Real> ? AllTiles<Real, 2>::of : AllTiles<Real, 1>::of;
+void strip(long rows, Term<Real> a, Term<Real> b, long width, Result<Real> c) {
+    const Tile<Real>* tiles = width == PANEL<Real> ? AllTiles<Real, 2>::of : AllTiles<Real, 1>::of;
     const long count = (rows + TILE_ROWS - 1) / TILE_ROWS;
-    Ahead ahead{reinterpret_cast<const char*>(right.next), right.width * long(sizeof(Real)) / count};
+    a.ahead = b.ahead = width * long(sizeof(Real)) / count;
     for (long left = count; left > 0; left--) {
         const long now = (rows + left - 1) / left;
-        tiles[now - 1](a, b, right.data, c, ahead);
-        a.data += now * a.row;
-        b.data += now * b.row;
+        tiles[now - 1](a, b, c);
+        a.left.data += now * a.left.row;
+        b.left.data += now * b.left.row;
+        a.next += a.left.depth * width / count;
+        b.next += b.left.depth * width / count;
         c.data += now * c.row;
         c.plus += c.plus ? now * c.plus_row : 0;
-        ahead.data += (a.depth + b.depth) * ahead.step;
         rows -= now;
     }
 }
