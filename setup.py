@@ -6,7 +6,7 @@ from setuptools import Extension, setup
 
 FOLDER = "xprnn/kernels/native"
 SOURCES = ("module", "support", "plain", "avx2", "avx512")
-HEADERS = ("interface", "vector", "tile", "panels", "cells", "forward", "backward", "kernels")
+HEADERS = ("interface", "arrays", "vector", "tile", "panels", "cells", "forward", "backward", "kernels")
 OPTIONS = ["-std=gnu++17", "-O3", "-ffp-contract=fast", "-fno-math-errno", "-fvisibility=hidden", "-g0"]
 
 kernel = Extension(

@@ -55,7 +55,7 @@ class CPU:
 
     def accepts(self, cell: Cell, x: Array, mask: Array | None) -> bool:
         """Whether ``cell`` is one of the common ones, and x an array in this machine's memory, float32 or float64."""
-        return bool(INSTRUCTIONS) and _kind(cell) is not None and _readable(x)
+        return bool(INSTRUCTIONS) and _kind(cell) is not None and _readable(x) and 0 not in x.shape
 
     def forward(
         self, cell: Cell, p: Params, x: Array, s: tuple, mask: Array | None, reverse: bool, tape: bool = True

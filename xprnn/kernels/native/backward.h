@@ -76,8 +76,10 @@ class BackwardRows {
 
     bool evenly_spaced() const { return rows == b.batch; }
     bool real(long t, long row) const { return !b.mask || b.mask[t * b.mask_step + (first + row) * b.mask_row]; }
-    // h (B, H) on one side of step t: before it as the walk there went, or after it.
-    const Real* state(long t, bool after) const { return b.states + ((t + (after != b.reverse)) * b.batch + first) * H; }
+    // h (rows, H) on one side of step t: before it as the walk there went, or after it.
+    const Real* state(long t, bool after) const {
+        return b.states + ((t + (after != b.reverse)) * b.batch + first) * H;
+    }
 
     void begin() {
         for (long row = 0; row < rows; row++)
@@ -115,7 +117,8 @@ class BackwardRows {
         activate(t, d_here);
         const Left<Real> left{d_here, d_row, 1, w.Wh.depth};
         if constexpr (Cell::two_steps) {
-            product(rows, {d_here + w.together * padded, d_row, 1, padded}, w.Wlast, {dgated, h_row, padded, nullptr, 0});
+            const Left<Real> last{d_here + w.together * padded, d_row, 1, padded};
+            product(rows, last, w.Wlast, {dgated, h_row, padded, nullptr, 0});
             reset(t, at, d_here);
         }
         if (b.keep || Cell::two_steps) {

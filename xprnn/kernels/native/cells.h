@@ -1,8 +1,8 @@
 // The cells: what one step does to a vector of units of one row, and its reverse. The products are done elsewhere.
 //
-// Each says how its gates lie in a row of z, the sums of products that a step bends, and of d, their cotangents. There are
-// ``columns`` of them: h drives the first ``recurrents``, x drives those from ``first_drive`` on. What a step saves for the
-// way back has ``saved`` parts.
+// Each says how its gates lie in a row of z, the sums of products that a step bends, and of d, their cotangents. There
+// are ``columns`` of them: h drives the first ``recurrents``, x drives those from ``first_drive`` on. What a step saves
+// for the way back has ``saved`` parts.
 #pragma once
 
 #include "vector.h"
@@ -114,7 +114,8 @@ struct Gated : Plain {
     template <class Real>
     static void forward(Unit<Real>& q) {
         using V = Vector<Real>;
-        const V inner = q.z[0], r = sigmoid<Real>(q.z[1]), s = sigmoid<Real>(q.z[2]), n = tanh<Real>(q.z[3] + r * inner);
+        const V inner = q.z[0], r = sigmoid<Real>(q.z[1]), s = sigmoid<Real>(q.z[2]);
+        const V n = tanh<Real>(q.z[3] + r * inner);
         q.saved[0] = r, q.saved[1] = s, q.saved[2] = n, q.saved[3] = inner;
         q.h = n + s * (q.h - n);
     }

@@ -66,11 +66,12 @@ template <class Cell, class Real>
 class ForwardRows {
   public:
     ForwardRows(const Forward<Real>& f, const Weights<Cell, Real>& w, long first, long rows)
-        : f(f), w(w), first(first), rows(rows), D(f.features), H(f.hidden), padded(w.padded), chunk(chunk_of(f, w, rows)),
-          x_row(spread<Real>(D)), u_row(spread<Real>(Cell::columns * padded)), h_row(spread<Real>(padded)),
-          x((chunk ? chunk : 1) * rows * x_row), u(chunk * rows * u_row), z(rows * Z_ROW), one_h(rows * h_row),
-          other_h(rows * h_row), seen(f.keep ? rows * h_row : 0), gated(Cell::two_steps ? 3 * rows * h_row : 0),
-          c(Cell::memory ? rows * padded : 0), old_h(one_h), new_h(other_h) {}
+        : f(f), w(w), first(first), rows(rows), D(f.features), H(f.hidden), padded(w.padded),
+          chunk(chunk_of(f, w, rows)), x_row(spread<Real>(D)), u_row(spread<Real>(Cell::columns * padded)),
+          h_row(spread<Real>(padded)), x((chunk ? chunk : 1) * rows * x_row), u(chunk * rows * u_row), z(rows * Z_ROW),
+          one_h(rows * h_row), other_h(rows * h_row), seen(f.keep ? rows * h_row : 0),
+          gated(Cell::two_steps ? 3 * rows * h_row : 0), c(Cell::memory ? rows * padded : 0), old_h(one_h),
+          new_h(other_h) {}
 
     void run() {
         begin();
@@ -125,8 +126,8 @@ class ForwardRows {
     void gather(long start, long steps) {
         for (long step = 0; step < steps; step++)
             for (long row = 0; row < rows; row++)
-                __builtin_memcpy(x + (step * rows + row) * x_row, f.x + (start + step) * f.x_step + (first + row) * f.x_row,
-                                 D * sizeof(Real));
+                __builtin_memcpy(x + (step * rows + row) * x_row,
+                                 f.x + (start + step) * f.x_step + (first + row) * f.x_row, D * sizeof(Real));
     }
 
     // u = x Wx + b for ``steps`` steps from ``start``.
@@ -141,8 +142,8 @@ class ForwardRows {
             }
     }
 
-    // Step t; u (rows, u_row) is its drive, where it was made. A few units at a time: all their gates' products, then the
-    // gates themselves while z is still at hand.
+    // Step t; u (rows, u_row) is its drive, where it was made. A few units at a time: all their gates' products, then
+    // the gates themselves while z is still at hand.
     void walk(long t, const Real* u) {
         const Real* into_product = f.keep ? seen : old_h;
         if (f.keep) drop();
@@ -201,6 +202,11 @@ class ForwardRows {
         return q;
     }
 
+    // r and s of a vector of units, between the two parts of a step.
+    Real* gate_of_reset(int gate, long unit, long row) const {
+        return gated + ((1 + gate) * rows + row) * h_row + unit;
+    }
+
     // The first part of a step of a cell in two: r ⊙ h for the product of the second, and r and s for later.
     void reset(long start, const Real* into_product) {
         each_vector(start, [&](long unit, long row) {
@@ -208,7 +214,7 @@ class ForwardRows {
             q.h = load(into_product + row * h_row + unit);
             if constexpr (Cell::two_steps) Cell::reset(q);
             store(gated + row * h_row + unit, q.h);
-            for (int gate = 0; gate < 2; gate++) store(gated + ((1 + gate) * rows + row) * h_row + unit, q.saved[gate]);
+            for (int gate = 0; gate < 2; gate++) store(gate_of_reset(gate, unit, row), q.saved[gate]);
         });
     }
 
@@ -217,8 +223,8 @@ class ForwardRows {
         each_vector(start, [&](long unit, long row) {
             Unit<Real> q = unit_at(start, unit, row);
             const Vector<Real> h = q.h, memory = q.c;
-            if (Cell::two_steps)
-                for (int gate = 0; gate < 2; gate++) q.saved[gate] = load(gated + ((1 + gate) * rows + row) * h_row + unit);
+            for (int gate = 0; Cell::two_steps && gate < 2; gate++)
+                q.saved[gate] = load(gate_of_reset(gate, unit, row));
             Cell::forward(q);
             const long place = t * f.batch + first + row;
             if (f.saved)

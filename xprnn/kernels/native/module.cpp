@@ -2,17 +2,11 @@
 //
 // Arrays come in by the buffer protocol. Whatever is not laid out as the kernel reads it is copied; what is written to
 // must be laid out so already. The lock of the interpreter is released while the kernel computes.
-#define PY_SSIZE_T_CLEAN
-#include <Python.h>
+#include "arrays.h"
 
-#include <cstdint>
-#include <cstring>
 #include <exception>
-#include <memory>
 #include <new>
 #include <stdexcept>
-#include <string>
-#include <vector>
 
 #include "interface.h"
 
@@ -28,101 +22,14 @@ const Kernels* const ALL[] = {
     &plain_kernels,
 };
 
-// A Python error is set: leave.
-struct Raised {};
-
-[[noreturn]] void raise(PyObject* type, const std::string& message) {
-    PyErr_SetString(type, message.c_str());
-    throw Raised{};
-}
-
 const Kernels& kernels_called(PyObject* name) {
     for (const Kernels* one : ALL)
         if (PyUnicode_CompareWithASCIIString(name, one->name) == 0) return *one;
     raise(PyExc_ValueError, "no such instruction set in this build");
 }
 
-long integer(PyObject* value) {
-    const long number = PyLong_AsLong(value);
-    if (number == -1 && PyErr_Occurred()) throw Raised{};
-    return number;
-}
-
-std::string written(const std::vector<long>& shape) {
-    std::string text = "(";
-    for (long length : shape) text += (text.size() > 1 ? ", " : "") + std::to_string(length);
-    return text + ")";
-}
-
-// A buffer of Python's, given back at the end.
-struct View : Py_buffer {
-    View() : Py_buffer{} {}
-    ~View() { PyBuffer_Release(this); }  // does nothing where none was got
-    View(const View&) = delete;
-};
-
-// One array of Python's, held while the kernel needs it; None is a null pointer.
-class Array {
-  public:
-    // loose: how many of the axes may have any stride; the others must be dense.
-    Array(PyObject* object, const char* name, char format, std::vector<long> shape, std::size_t loose = 0,
-          bool written_to = false) {
-        if (object == Py_None) return;
-        if (PyObject_GetBuffer(object, &view_, PyBUF_STRIDES | PyBUF_FORMAT | (written_to ? PyBUF_WRITABLE : 0)))
-            throw Raised{};
-        check(name, format, shape);
-        data_ = static_cast<char*>(view_.buf);
-        for (std::size_t axis = 0; axis < 2 && axis < shape.size(); axis++) strides_[axis] = view_.strides[axis];
-        if (!laid_out(shape, loose)) {
-            if (written_to) raise(PyExc_ValueError, std::string(name) + " must be contiguous to be written to");
-            copy(shape);
-        }
-    }
-
-    template <class Value>
-    Value* as() const {
-        return reinterpret_cast<Value*>(data_);
-    }
-    long stride(int axis) const { return strides_[axis] / (data_ ? view_.itemsize : 1); }
-
-  private:
-    void check(const char* name, char format, const std::vector<long>& shape) {
-        const char met = view_.format && view_.format[0] ? view_.format[std::strlen(view_.format) - 1] : 'B';
-        if (met != format)
-            raise(PyExc_TypeError, std::string(name) + " holds numbers of format " + met + ", expected " + format);
-        const std::vector<long> here(view_.shape, view_.shape + view_.ndim);
-        if (here != shape)
-            raise(PyExc_ValueError, std::string(name) + " has the shape " + written(here) + ", expected " + written(shape));
-    }
-
-    bool laid_out(const std::vector<long>& shape, std::size_t loose) const {
-        Py_ssize_t dense = view_.itemsize;
-        for (std::size_t axis = shape.size(); axis-- > loose;) {
-            if (shape[axis] != 1 && view_.strides[axis] != dense) return false;
-            dense *= shape[axis];
-        }
-        for (std::size_t axis = 0; axis < loose; axis++)
-            if (view_.strides[axis] % view_.itemsize) return false;
-        return reinterpret_cast<std::uintptr_t>(view_.buf) % view_.itemsize == 0;
-    }
-
-    void copy(const std::vector<long>& shape) {
-        copied_.reset(new char[view_.len]);
-        if (PyBuffer_ToContiguous(copied_.get(), &view_, view_.len, 'C')) throw Raised{};
-        data_ = copied_.get();
-        Py_ssize_t dense = view_.itemsize;
-        for (std::size_t axis = shape.size(); axis-- > 0; dense *= shape[axis])
-            if (axis < 2) strides_[axis] = dense;
-    }
-
-    View view_;
-    char* data_ = nullptr;
-    Py_ssize_t strides_[2] = {};
-    std::unique_ptr<char[]> copied_;
-};
-
 // The arguments that forward and backward begin with.
-enum Place { KERNELS, KIND, THREADS, REVERSE, FORMAT, SIZES_T, SIZES_B, SIZES_D, SIZES_H, X, MASK, WX, WH, BX, BH, WC, KEEP, REST };
+enum Place { KERNELS, KIND, THREADS, REVERSE, FORMAT, T, B, D, H, X, MASK, WX, WH, BX, BH, WC, KEEP, REST };
 
 struct Sizes {
     Kind kind;
@@ -130,11 +37,11 @@ struct Sizes {
     long T, B, D, H, G;
 
     explicit Sizes(PyObject* const* a)
-        : kind(static_cast<Kind>(integer(a[KIND]))), format(static_cast<char>(integer(a[FORMAT]))), T(integer(a[SIZES_T])),
-          B(integer(a[SIZES_B])), D(integer(a[SIZES_D])), H(integer(a[SIZES_H])) {
+        : kind(static_cast<Kind>(integer(a[KIND]))), format(static_cast<char>(integer(a[FORMAT]))),
+          T(integer(a[Place::T])), B(integer(a[Place::B])), D(integer(a[Place::D])), H(integer(a[Place::H])) {
         if (integer(a[KIND]) < 0 || kind >= Kind::count) raise(PyExc_ValueError, "no such kind of cell");
         if (format != 'f' && format != 'd') raise(PyExc_ValueError, "the format is f or d");
-        if (T < 1 || B < 0 || D < 1 || H < 1) raise(PyExc_ValueError, "there are no steps, features or units");
+        if (T < 1 || B < 1 || D < 1 || H < 1) raise(PyExc_ValueError, "an axis is empty");
         G = gates_of(kind) * H;
     }
 };
@@ -145,8 +52,13 @@ struct Inputs {
 
     Inputs(PyObject* const* a, const Sizes& n)
         : x(a[X], "x", n.format, {n.T, n.B, n.D}, 2), mask(a[MASK], "mask", '?', {n.T, n.B, 1}, 2),
-          Wx(a[WX], "Wx", n.format, {n.D, n.G}), Wh(a[WH], "Wh", n.format, {n.H, n.G}), bx(a[BX], "bx", n.format, {n.G}),
-          bh(a[BH], "bh", n.format, {n.G}), Wc(a[WC], "Wc", n.format, {3 * n.H}), keep(a[KEEP], "keep", n.format, {n.B, n.H}) {}
+          Wx(a[WX], "Wx", n.format, {n.D, n.G}), Wh(a[WH], "Wh", n.format, {n.H, n.G}),
+          bx(a[BX], "bx", n.format, {n.G}), bh(a[BH], "bh", n.format, {n.G}), Wc(a[WC], "Wc", n.format, {3 * n.H}),
+          keep(a[KEEP], "keep", n.format, {n.B, n.H}) {
+        const bool peepholes = n.kind == Kind::peephole_lstm;
+        if (a[X] == Py_None || a[WX] == Py_None || a[WH] == Py_None || peepholes != (a[WC] != Py_None))
+            raise(PyExc_ValueError, "x, Wx and Wh are needed, and Wc for peepholes only");
+    }
 
     template <class Real>
     void fill(Problem<Real>& p, const Sizes& n, PyObject* const* a) const {
@@ -185,7 +97,8 @@ void forward_as(void (*kernel)(const Forward<Real>&), PyObject* const* a, const 
     PyObject* const* rest = a + REST;
     const Inputs inputs(a, n);
     const Array h(rest[0], "h", format, {n.B, n.H}), c(rest[1], "c", format, {n.B, n.H});
-    const Array h_end(rest[2], "h_end", format, {n.B, n.H}, 0, true), c_end(rest[3], "c_end", format, {n.B, n.H}, 0, true);
+    const Array h_end(rest[2], "h_end", format, {n.B, n.H}, 0, true);
+    const Array c_end(rest[3], "c_end", format, {n.B, n.H}, 0, true);
     const Array ys(rest[4], "ys", format, {n.T, n.B, n.H}, 0, true);
     const Array states(rest[5], "states", format, {n.T + 1, n.B, n.H}, 0, true);
     const Array saved(rest[6], "saved", format, {n.T, n.B, width}, 0, true);
@@ -201,7 +114,8 @@ void backward_as(void (*kernel)(const Backward<Real>&), PyObject* const* a, cons
     const char format = n.format;
     PyObject* const* rest = a + REST;
     const Inputs inputs(a, n);
-    const Array states(rest[0], "states", format, {n.T + 1, n.B, n.H}), saved(rest[1], "saved", format, {n.T, n.B, width});
+    const Array states(rest[0], "states", format, {n.T + 1, n.B, n.H});
+    const Array saved(rest[1], "saved", format, {n.T, n.B, width});
     const Array dys(rest[2], "dys", format, {n.T, n.B, n.H}, 2);
     const Array dh_end(rest[3], "dh", format, {n.B, n.H}), dc_end(rest[4], "dc", format, {n.B, n.H});
     const Array dx(rest[5], "dx", format, {n.T, n.B, n.D}, 0, true);
@@ -215,7 +129,8 @@ void backward_as(void (*kernel)(const Backward<Real>&), PyObject* const* a, cons
     b.dys = dys.as<Real>(), b.dys_step = dys.stride(0), b.dys_row = dys.stride(1);
     b.dh_end = dh_end.as<Real>(), b.dc_end = dc_end.as<Real>();
     b.dx = dx.as<Real>(), b.dh = dh.as<Real>(), b.dc = dc.as<Real>();
-    b.dWx = dWx.as<Real>(), b.dWh = dWh.as<Real>(), b.dbx = dbx.as<Real>(), b.dbh = dbh.as<Real>(), b.dWc = dWc.as<Real>();
+    b.dWx = dWx.as<Real>(), b.dWh = dWh.as<Real>();
+    b.dbx = dbx.as<Real>(), b.dbh = dbh.as<Real>(), b.dWc = dWc.as<Real>();
     unlocked(kernel, b);
 }
 

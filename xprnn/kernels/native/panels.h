@@ -81,8 +81,8 @@ class Panels {
     Buffer<Real> data_;
 };
 
-// C = A · one gate's panels, all columns; c.columns may be more than the panels', up to whole vectors. It goes by blocks
-// of A that stay in the second cache while all panels pass by.
+// C = A · one gate's panels, all columns; c.columns may be more than the panels', up to whole vectors. It goes by
+// blocks of A that stay in the second cache while all panels pass by.
 template <class Real>
 void product(long rows, Left<Real> a, const Panels<Real>& right, const Result<Real>& c) {
     constexpr long DEPTH = 1024, ROWS = 128;
@@ -97,8 +97,8 @@ void product(long rows, Left<Real> a, const Panels<Real>& right, const Result<Re
                 else if (c.plus) part.plus = c.plus + row * c.plus_row + start, part.plus_row = c.plus_row;
                 const long width = right.width(start);
                 const Real* panel = right.panel(start, 0) + k * width;
-                strip(smaller(ROWS, rows - row), {block, {panel, width}, panel + right.depth * width}, NOTHING<Real>, width,
-                      part);
+                const Term<Real> term{block, {panel, width}, panel + right.depth * width};
+                strip(smaller(ROWS, rows - row), term, NOTHING<Real>, width, part);
             }
         }
     }
@@ -141,7 +141,8 @@ class Tiles {
             part.data += feature * c.row;
             if (part.plus) part.plus += feature * c.plus_row;
             const Real* here = data_ + tile * depth_ * WIDTH;
-            strip(now, {{here, 1, WIDTH, depth_}, {panel, width}, here + depth_ * WIDTH}, NOTHING<Real>, width, part);
+            const Term<Real> term{{here, 1, WIDTH, depth_}, {panel, width}, here + depth_ * WIDTH};
+            strip(now, term, NOTHING<Real>, width, part);
             feature += now;
         }
     }

@@ -2,6 +2,7 @@
 #include <cstdlib>
 #include <exception>
 #include <new>
+#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -26,7 +27,14 @@ void in_parallel(int count, void (*work)(const void* what, int which), const voi
         }
     };
     std::vector<std::thread> others;
-    for (int which = 1; which < count; which++) others.emplace_back(guarded, which);
+    others.reserve(count);
+    for (int which = 1; which < count; which++) {
+        try {
+            others.emplace_back(guarded, which);
+        } catch (const std::system_error&) {  // no thread to be had: it takes longer
+            guarded(which);
+        }
+    }
     guarded(0);
     for (std::thread& other : others) other.join();
     for (const std::exception_ptr& failure : failures)

@@ -146,8 +146,8 @@ struct AllTiles : AllTiles<Real, VECTORS, LEFT - 1, LEFT, ROWS...> {};
 template <class Real, int VECTORS, int... ROWS>
 struct AllTiles<Real, VECTORS, 0, ROWS...> : TilesOf<Real, VECTORS, ROWS...> {};
 
-// C = a + b for any number of rows and strips of ``width``, cut into tiles as even as can be. Each tile fetches its share
-// of what comes next, as all of it at once, when its first tile needs it, is more than memory gives.
+// C = a + b for any number of rows and strips of ``width``, cut into tiles as even as can be. Each tile fetches its
+// share of what comes next, as all of it at once, when its first tile needs it, is more than memory gives.
 template <class Real>
 void strip(long rows, Term<Real> a, Term<Real> b, long width, Result<Real> c) {
     const Tile<Real>* tiles = width == PANEL<Real> ? AllTiles<Real, 2>::of : AllTiles<Real, 1>::of;

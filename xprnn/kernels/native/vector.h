@@ -150,8 +150,8 @@ inline void tanh_near(Vector<double> square, Vector<double>& over, Vector<double
     under = polynomial(square, UNDER);
 }
 
-// tanh x within 2 units in the last place: x + x q near 0, where q is a fraction of polynomials, else 1 - 2 / (e²ˣ + 1).
-// The two share the division.
+// tanh x within 2 units in the last place: x + x q near 0, where q is a fraction of polynomials, else
+// 1 - 2 / (e²ˣ + 1). The two share the division.
 template <class Real>
 inline Vector<Real> tanh(Vector<Real> x) {
     using N = Numbers<Real>;
