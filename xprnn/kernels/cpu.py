@@ -1,0 +1,149 @@
+"""The kernel for CPUs: the common cells over a whole sequence in compiled code, on NumPy arrays and torch CPU tensors.
+
+Weights are packed once a call, the input's products are made for many steps at once, and those of a step go through
+their gates while they are still in a cache. Threads split the rows of the batch, and each walks the whole sequence. For
+a given number of threads results are the same from run to run; with another number the gradients of the parameters are
+summed in another order, and the last bits of all results may differ.
+"""
+
+import os
+import sys
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import array_api_compat
+
+from ..arrays import namespace
+from ..cells import GRU, LSTM, RNN, GRUResetBefore, PeepholeLSTM
+from ..cells.base import Cell
+from ..types import Array, Params
+
+try:
+    from . import _native  # type: ignore[attr-defined]
+except ImportError:  # built without a compiler
+    _native = None
+
+# The order is that of Kind in interface.h.
+_ACTIVATIONS = {"tanh": 0, "relu": 1, "identity": 2, "linear": 2}
+_KINDS = {LSTM: 3, PeepholeLSTM: 4, GRU: 5, GRUResetBefore: 6}
+INSTRUCTIONS: tuple[str, ...] = tuple(_native.instruction_sets()) if _native else ()
+"""The instruction sets that this machine has and the kernel was built for, the fastest first; none if it was not."""
+
+
+class Tape(NamedTuple):
+    """What the walk back needs: the input, the mask, the direction, h between all steps, and what each step saved."""
+
+    x: Array
+    mask: Array | None
+    reverse: bool
+    states: Array
+    saved: Array
+
+
+@dataclass(frozen=True)
+class CPU:
+    """The kernel with a number of threads and an instruction set; ``accepts`` and its like are as in ``loop``.
+
+    threads:      at most so many; None is what OMP_NUM_THREADS says, or else as many as there are cores to run on. A
+                  small problem, or a batch of few rows, takes fewer.
+    instructions: one of ``INSTRUCTIONS``; None is the first.
+    """
+
+    threads: int | None = None
+    instructions: str | None = None
+
+    def accepts(self, cell: Cell, x: Array, mask: Array | None) -> bool:
+        """Whether ``cell`` is one of the common ones, and x an array in this machine's memory, float32 or float64."""
+        return bool(INSTRUCTIONS) and _kind(cell) is not None and _readable(x) and 0 not in x.shape
+
+    def forward(
+        self, cell: Cell, p: Params, x: Array, s: tuple, mask: Array | None, reverse: bool, tape: bool = True
+    ) -> tuple[Array, tuple, Any]:
+        """Walk x (T, B, D) from the state s -> ys (T, B, H), the last state, the tape (None unless ``tape``)."""
+        (T, B, _), H, empty = x.shape, cell.hidden, _allocator(x)
+        end = tuple(empty(B, H) for _ in s)
+        states = empty(T + 1, B, H) if tape else None
+        saved = empty(T, B, self._saved_width(cell, x)) if tape else None
+        ys = None if tape and mask is None else empty(T, B, H)
+        arrays = (x, mask, *_weights(p), *_pair(s), *_pair(end), ys, states, saved)
+        _native.forward(*self._numbers(cell, x, reverse), *_buffers(x, arrays))
+        if not tape:
+            return ys, end, None
+        if ys is None:
+            ys = states[:-1, ...] if reverse else states[1:, ...]  # type: ignore[index]
+        return ys, end, Tape(x, mask, reverse, states, saved)
+
+    def backward(self, cell: Cell, p: Params, tape: Tape, dys: Array | None, ds: tuple) -> tuple[Array, tuple, Params]:
+        """Walk back from the cotangents of ys (None: zero) and of the last state -> dx, ds, dp."""
+        x, mask, reverse, states, saved = tape
+        empty = _allocator(x)
+        dx, begin = empty(*x.shape), tuple(empty(*d.shape) for d in ds)
+        dp = {name: empty(*value.shape) for name, value in p.items() if name != "keep"}
+        # The kernel sums the gates' cotangents for both biases; where there is none, it needs a place for them.
+        dbx, dbh = (empty(p["Wx"].shape[1]) if d is None else d for d in (dp.get("bx", dp.get("b")), dp.get("bh")))
+        gradients = (dp["Wx"], dp["Wh"], dbx, dbh, dp.get("Wc"))
+        arrays = (x, mask, *_weights(p), states, saved, dys, *_pair(ds), dx, *_pair(begin), *gradients)
+        _native.backward(*self._numbers(cell, x, reverse), *_buffers(x, arrays))
+        return dx, begin, dp
+
+    def _numbers(self, cell: Cell, x: Array, reverse: bool) -> tuple:
+        """What both ways begin with, in the order of ``Place`` in module.cpp."""
+        threads = self.threads or _THREADS
+        return self._instructions(), _kind(cell), threads, reverse, _format(x), *x.shape, cell.hidden
+
+    def _instructions(self) -> str:
+        return self.instructions or INSTRUCTIONS[0]
+
+    def _saved_width(self, cell: Cell, x: Array) -> int:
+        return _native.saved_width(self._instructions(), _kind(cell), _format(x), cell.hidden)
+
+
+def _threads() -> int:
+    """As many as OMP_NUM_THREADS says, or as this process has cores."""
+    said = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0]
+    if said.isdigit() and int(said) > 0:
+        return int(said)
+    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+
+
+_THREADS = _threads()
+
+
+def _kind(cell: Cell) -> int | None:
+    """The number of a cell's kind; a class of the user's own, even a subclass, has none."""
+    return _ACTIVATIONS.get(cell.activation) if type(cell) is RNN else _KINDS.get(type(cell))
+
+
+def _readable(x: Array) -> bool:
+    """Whether x is floating in a precision that there is code for, and in memory that can be handed over."""
+    if array_api_compat.is_torch_array(x):
+        return x.device.type == "cpu" and not x.requires_grad and str(x.dtype) in ("torch.float32", "torch.float64")
+    return array_api_compat.is_numpy_array(x) and x.dtype.char in "fd"
+
+
+def _format(x: Array) -> int:
+    """The letter of x's numbers in the buffer protocol."""
+    return ord("f" if x.dtype.itemsize == 4 else "d")
+
+
+def _allocator(x: Array) -> Callable[..., Array]:
+    """A function of a shape that makes an array of x's kind."""
+    empty, dtype = namespace(x).empty, x.dtype
+    return lambda *shape: empty(shape, dtype=dtype)
+
+
+def _weights(p: Params) -> tuple:
+    return p["Wx"], p["Wh"], p.get("bx", p.get("b")), p.get("bh"), p.get("Wc"), p.get("keep")
+
+
+def _pair(leaves: tuple) -> tuple:
+    """h and c of a state, None where there is no c."""
+    return leaves if len(leaves) == 2 else (*leaves, None)
+
+
+def _buffers(x: Array, arrays: tuple) -> Iterable[Array | None]:
+    """The arrays as what exports a buffer: a tensor of torch as the NumPy array that shares its memory."""
+    if array_api_compat.is_torch_array(x):
+        return (a if a is None else a.numpy() for a in arrays)
+    return arrays

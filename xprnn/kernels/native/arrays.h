@@ -1,0 +1,103 @@
+// Arrays of Python's as pointers, by the buffer protocol, and how a failure becomes a Python error.
+#pragma once
+
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+
+#include <cstdint>
+#include <cstring>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace {
+
+// A Python error is set: leave.
+struct Raised {};
+
+[[noreturn]] void raise(PyObject* type, const std::string& message) {
+    PyErr_SetString(type, message.c_str());
+    throw Raised{};
+}
+
+long integer(PyObject* value) {
+    const long number = PyLong_AsLong(value);
+    if (number == -1 && PyErr_Occurred()) throw Raised{};
+    return number;
+}
+
+std::string written(const std::vector<long>& shape) {
+    std::string text = "(";
+    for (long length : shape) text += (text.size() > 1 ? ", " : "") + std::to_string(length);
+    return text + ")";
+}
+
+// A buffer of Python's, given back at the end.
+struct View : Py_buffer {
+    View() : Py_buffer{} {}
+    ~View() { PyBuffer_Release(this); }  // does nothing where none was got
+    View(const View&) = delete;
+};
+
+// One array of Python's, held while the kernel needs it; None is a null pointer.
+class Array {
+  public:
+    // loose: how many of the axes may have any stride; the others must be dense.
+    Array(PyObject* object, const char* name, char format, std::vector<long> shape, std::size_t loose = 0,
+          bool written_to = false) {
+        if (object == Py_None) return;
+        if (PyObject_GetBuffer(object, &view_, PyBUF_STRIDES | PyBUF_FORMAT | (written_to ? PyBUF_WRITABLE : 0)))
+            throw Raised{};
+        check(name, format, shape);
+        data_ = static_cast<char*>(view_.buf);
+        for (std::size_t axis = 0; axis < 2 && axis < shape.size(); axis++) strides_[axis] = view_.strides[axis];
+        if (!laid_out(shape, loose)) {
+            if (written_to) raise(PyExc_ValueError, std::string(name) + " must be contiguous to be written to");
+            copy(shape);
+        }
+    }
+
+    template <class Value>
+    Value* as() const {
+        return reinterpret_cast<Value*>(data_);
+    }
+    long stride(int axis) const { return strides_[axis] / (data_ ? view_.itemsize : 1); }
+
+  private:
+    void check(const char* name, char format, const std::vector<long>& shape) {
+        const char met = view_.format && view_.format[0] ? view_.format[std::strlen(view_.format) - 1] : 'B';
+        if (met != format)
+            raise(PyExc_TypeError, std::string(name) + " holds numbers of format " + met + ", expected " + format);
+        const std::vector<long> here(view_.shape, view_.shape + view_.ndim);
+        if (here != shape)
+            raise(PyExc_ValueError,
+                  std::string(name) + " has the shape " + written(here) + ", expected " + written(shape));
+    }
+
+    bool laid_out(const std::vector<long>& shape, std::size_t loose) const {
+        Py_ssize_t dense = view_.itemsize;
+        for (std::size_t axis = shape.size(); axis-- > loose;) {
+            if (shape[axis] != 1 && view_.strides[axis] != dense) return false;
+            dense *= shape[axis];
+        }
+        for (std::size_t axis = 0; axis < loose; axis++)
+            if (view_.strides[axis] % view_.itemsize) return false;
+        return reinterpret_cast<std::uintptr_t>(view_.buf) % view_.itemsize == 0;
+    }
+
+    void copy(const std::vector<long>& shape) {
+        copied_.reset(new char[view_.len]);
+        if (PyBuffer_ToContiguous(copied_.get(), &view_, view_.len, 'C')) throw Raised{};
+        data_ = copied_.get();
+        Py_ssize_t dense = view_.itemsize;
+        for (std::size_t axis = shape.size(); axis-- > 0; dense *= shape[axis])
+            if (axis < 2) strides_[axis] = dense;
+    }
+
+    View view_;
+    char* data_ = nullptr;
+    Py_ssize_t strides_[2] = {};
+    std::unique_ptr<char[]> copied_;
+};
+
+}  // namespace

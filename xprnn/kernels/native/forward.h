@@ -1,0 +1,257 @@
+// The walk over time, for some rows of the batch.
+#pragma once
+
+#include "cells.h"
+#include "panels.h"
+
+namespace {
+
+using native::Forward;
+
+// What all rows share, laid out once. For a step or two, the weights stay as they are: to lay them out costs as much.
+template <class Cell, class Real>
+struct Weights {
+    const Forward<Real>& f;
+    const bool packed;
+    const long padded, row;  // H, up to whole vectors; how long a row of Wx and of Wh is
+    Panels<Real> Wx, Wh;     // (D, columns · H), (H, columns · H), each gate in its place
+    Buffer<Real> bias;       // (columns · padded)
+    Buffer<Real> constants;  // (constants · padded)
+
+    explicit Weights(const Forward<Real>& f)
+        : f(f), packed(f.hidden % LANES<Real> != 0 || f.steps * (f.batch / TILE_ROWS + 1) > 2),
+          padded(rounded_up(f.hidden, LANES<Real>)), row(native::gates_of(f.kind) * f.hidden),
+          Wx(packed ? f.features : 0, Cell::columns, f.hidden), Wh(packed ? f.hidden : 0, Cell::columns, f.hidden),
+          bias(Cell::columns * padded), constants(Cell::constants * padded) {
+        const long H = f.hidden;
+        bias.clear();
+        constants.clear();
+        for (int place = 0; place < Cell::columns; place++) {
+            const long gate_x = place - Cell::first_drive, gate_h = Cell::recurrent_gate(place);
+            if (driven(place)) {
+                if (packed) Wx.pack(f.Wx + gate_x * H, row, f.features, place, 0);
+                add(f.bx, gate_x, H, bias + place * padded);
+            }
+            if (recurrent(place)) {
+                if (packed) Wh.pack(f.Wh + gate_h * H, row, H, place, 0);
+                add(f.bh, gate_h, H, bias + place * padded);
+            }
+        }
+        for (int place = 0; place < Cell::constants; place++) add(f.Wc, place, H, constants + place * padded);
+    }
+
+    static bool driven(int place) { return place >= Cell::first_drive; }
+    static bool recurrent(int place) { return place < Cell::recurrents; }
+
+    // The product of a left factor with the weights of one place's units from ``start`` on; after those of all gates of
+    // these units come those of the next.
+    Term<Real> times_x(const Left<Real>& left, long start, int place) const {
+        return term(left, Wx, f.Wx + (place - Cell::first_drive) * f.hidden, start, place);
+    }
+    Term<Real> times_h(const Left<Real>& left, long start, int place) const {
+        return term(left, Wh, f.Wh + Cell::recurrent_gate(place) * f.hidden, start, place);
+    }
+    Term<Real> term(const Left<Real>& left, const Panels<Real>& panels, const Real* W, long start, int place) const {
+        if (!packed) return {left, {W + start, row}, W + start};
+        const Real* panel = panels.panel(start, place);
+        return {left, {panel, panels.width(start)}, panel + left.depth * panels.width(start)};
+    }
+
+    static void add(const Real* from, long gate, long units, Real* to) {
+        for (long unit = 0; from && unit < units; unit++) to[unit] += from[gate * units + unit];
+    }
+};
+
+template <class Cell, class Real>
+class ForwardRows {
+  public:
+    ForwardRows(const Forward<Real>& f, const Weights<Cell, Real>& w, long first, long rows)
+        : f(f), w(w), first(first), rows(rows), D(f.features), H(f.hidden), padded(w.padded),
+          chunk(chunk_of(f, w, rows)), x_row(spread<Real>(D)), u_row(spread<Real>(Cell::columns * padded)),
+          h_row(spread<Real>(padded)), x((chunk ? chunk : 1) * rows * x_row), u(chunk * rows * u_row), z(rows * Z_ROW),
+          one_h(rows * h_row), other_h(rows * h_row), seen(f.keep ? rows * h_row : 0),
+          gated(Cell::two_steps ? 3 * rows * h_row : 0), c(Cell::memory ? rows * padded : 0), old_h(one_h),
+          new_h(other_h) {}
+
+    void run() {
+        begin();
+        const long most = chunk ? chunk : f.steps;
+        for (long done = 0; done < f.steps; done += most) {
+            const long now = smaller(most, f.steps - done), start = f.reverse ? f.steps - done - now : done;
+            if (chunk) drive(start, now);
+            for (long step = 0; step < now; step++) {
+                const long at = f.reverse ? now - 1 - step : step;
+                walk(start + at, u + at * rows * u_row);
+            }
+        }
+        end();
+    }
+
+  private:
+    // From so many rows on, x takes part in the product of each step; for fewer, the products of x are better made for
+    // many steps at once, into u, of so many bytes that it stays in the second cache.
+    static constexpr long ROWS_ENOUGH = 4, CHUNK_BYTES = 256 * 1024;
+    static constexpr long Z_ROW = Cell::columns * PANEL<Real>;
+
+    // For how many steps u is made at once; 0 where it is not made.
+    static long chunk_of(const Forward<Real>& f, const Weights<Cell, Real>& w, long rows) {
+        const long bytes = rows * Cell::columns * w.padded * long(sizeof(Real));
+        return rows >= ROWS_ENOUGH ? 0 : smaller(f.steps, CHUNK_BYTES / bytes + 1);
+    }
+
+    void begin() {
+        for (long row = 0; row < rows; row++) {
+            fill(old_h + row * h_row, f.h + (first + row) * H);
+            if (Cell::memory) fill(c + row * padded, f.c + (first + row) * H);
+        }
+        if (f.states) copy_rows(f.states + (f.reverse ? f.steps : 0) * f.batch * H, old_h, h_row);
+    }
+
+    void end() const {
+        copy_rows(f.h_end, old_h, h_row);
+        if (Cell::memory) copy_rows(f.c_end, c, padded);
+    }
+
+    void fill(Real* to, const Real* from) const {
+        for (long unit = 0; unit < padded; unit += LANES<Real>) store(to + unit, load_some(from + unit, H - unit));
+    }
+
+    // These rows of an array (B, H).
+    void copy_rows(Real* to, const Real* from, long from_row) const {
+        for (long row = 0; row < rows; row++)
+            __builtin_memcpy(to + (first + row) * H, from + row * from_row, H * sizeof(Real));
+    }
+
+    // x (steps · rows, x_row) of ``steps`` steps from ``start``.
+    void gather(long start, long steps) {
+        for (long step = 0; step < steps; step++)
+            for (long row = 0; row < rows; row++)
+                __builtin_memcpy(x + (step * rows + row) * x_row,
+                                 f.x + (start + step) * f.x_step + (first + row) * f.x_row, D * sizeof(Real));
+    }
+
+    // u = x Wx + b for ``steps`` steps from ``start``.
+    void drive(long start, long steps) {
+        gather(start, steps);
+        const Left<Real> left{x, x_row, 1, D};
+        for (long unit = 0; unit < padded; unit += PANEL<Real>)
+            for (int place = Cell::first_drive; place < Cell::columns; place++) {
+                const long column = place * padded + unit, width = w.Wx.width(unit);
+                strip(steps * rows, w.times_x(left, unit, place), NOTHING<Real>, width,
+                      {u + column, u_row, width, w.bias + column, 0});
+            }
+    }
+
+    // Step t; u (rows, u_row) is its drive, where it was made. A few units at a time: all their gates' products, then
+    // the gates themselves while z is still at hand.
+    void walk(long t, const Real* u) {
+        const Real* into_product = f.keep ? seen : old_h;
+        if (f.keep) drop();
+        if (!chunk) gather(t, 1);
+        for (long start = 0; start < padded; start += PANEL<Real>) {
+            if constexpr (Cell::two_steps) {
+                multiply(into_product, start, 0, Cell::recurrents - 1, u);
+                reset(start, into_product);
+            } else {
+                multiply(into_product, start, 0, Cell::columns, u);
+                activate(start, t);
+            }
+        }
+        if constexpr (Cell::two_steps)
+            for (long start = 0; start < padded; start += PANEL<Real>) {
+                multiply(gated, start, Cell::recurrents - 1, Cell::columns, u);
+                activate(start, t);
+            }
+        Real* next = new_h;
+        new_h = old_h, old_h = next;
+    }
+
+    // seen = h ⊙ keep
+    void drop() {
+        for (long row = 0; row < rows; row++)
+            for (long unit = 0; unit < H; unit++)
+                seen[row * h_row + unit] = old_h[row * h_row + unit] * f.keep[(first + row) * H + unit];
+    }
+
+    // z = x Wx + h Wh + b for the units of one panel, for the gates in the places from ``place`` up to ``end``.
+    void multiply(const Real* h, long start, int place, int end, const Real* u) {
+        const Left<Real> from_x{x, x_row, 1, D}, from_h{h, h_row, 1, H};
+        for (; place < end; place++) {
+            const bool with_x = w.driven(place) && !chunk, ready = w.driven(place) && chunk;
+            const long column = place * padded + start, width = w.Wh.width(start);
+            const Term<Real> term_x = with_x ? w.times_x(from_x, start, place) : NOTHING<Real>;
+            const Term<Real> term_h = w.recurrent(place) ? w.times_h(from_h, start, place) : NOTHING<Real>;
+            strip(rows, term_x, term_h, width,
+                  {z + place * PANEL<Real>, Z_ROW, width, (ready ? u : w.bias) + column, ready ? u_row : 0});
+        }
+    }
+
+    template <class Visit>
+    void each_vector(long start, Visit visit) {
+        for (long unit = start; unit < smaller(start + PANEL<Real>, padded); unit += LANES<Real>)
+            for (long row = 0; row < rows; row++) visit(unit, row);
+    }
+
+    Unit<Real> unit_at(long start, long unit, long row) const {
+        Unit<Real> q;
+        for (int place = 0; place < Cell::columns; place++)
+            q.z[place] = load(z + row * Z_ROW + place * PANEL<Real> + unit - start);
+        for (int one = 0; one < Cell::constants; one++) q.constant[one] = load(w.constants + one * padded + unit);
+        q.h = load(old_h + row * h_row + unit);
+        q.c = Cell::memory ? load(c + row * padded + unit) : q.h;
+        return q;
+    }
+
+    // r and s of a vector of units, between the two parts of a step.
+    Real* gate_of_reset(int gate, long unit, long row) const {
+        return gated + ((1 + gate) * rows + row) * h_row + unit;
+    }
+
+    // The first part of a step of a cell in two: r ⊙ h for the product of the second, and r and s for later.
+    void reset(long start, const Real* into_product) {
+        each_vector(start, [&](long unit, long row) {
+            Unit<Real> q = unit_at(start, unit, row);
+            q.h = load(into_product + row * h_row + unit);
+            if constexpr (Cell::two_steps) Cell::reset(q);
+            store(gated + row * h_row + unit, q.h);
+            for (int gate = 0; gate < 2; gate++) store(gate_of_reset(gate, unit, row), q.saved[gate]);
+        });
+    }
+
+    // The gates and the new state, from z.
+    void activate(long start, long t) {
+        each_vector(start, [&](long unit, long row) {
+            Unit<Real> q = unit_at(start, unit, row);
+            const Vector<Real> h = q.h, memory = q.c;
+            for (int gate = 0; Cell::two_steps && gate < 2; gate++)
+                q.saved[gate] = load(gate_of_reset(gate, unit, row));
+            Cell::forward(q);
+            const long place = t * f.batch + first + row;
+            if (f.saved)
+                for (int one = 0; one < Cell::saved; one++)
+                    store(f.saved + (place * Cell::saved + one) * padded + unit, q.saved[one]);
+            Vector<Real> y = q.h;
+            if (f.mask && !f.mask[t * f.mask_step + (first + row) * f.mask_row])
+                q.h = h, q.c = memory, y = Vector<Real>{};
+            store(new_h + row * h_row + unit, q.h);
+            if (Cell::memory) store(c + row * padded + unit, q.c);
+            const long after = place + (f.reverse ? 0 : f.batch);
+            if (f.states) store_some(f.states + after * H + unit, q.h, H - unit);
+            if (f.ys) store_some(f.ys + place * H + unit, y, H - unit);
+        });
+    }
+
+    const Forward<Real>& f;
+    const Weights<Cell, Real>& w;
+    const long first, rows, D, H, padded, chunk, x_row, u_row, h_row;
+    Buffer<Real> x;               // (chunk · rows, x_row), or for one step
+    Buffer<Real> u;               // (chunk · rows, u_row)
+    Buffer<Real> z;               // (rows, Z_ROW), of one panel's units
+    Buffer<Real> one_h, other_h;  // (rows, h_row)
+    Buffer<Real> seen;            // (rows, h_row), h ⊙ keep
+    Buffer<Real> gated;           // (3 · rows, h_row), r ⊙ h, r and s of a cell in two steps
+    Buffer<Real> c;               // (rows, padded)
+    Real *old_h, *new_h;          // the state before and after the step
+};
+
+}  // namespace

@@ -1,0 +1,95 @@
+// What the parts of the kernel are handed: plain structs of pointers, and who runs them.
+//
+// Letters are those of the library: T steps, B rows of the batch, D features in, H units, G gates. Every array is
+// dense and row-major unless strides stand beside it. Nothing here owns memory.
+#pragma once
+
+#include <cstddef>
+
+namespace native {
+
+enum class Kind { rnn_tanh, rnn_relu, rnn_identity, lstm, peephole_lstm, gru, gru_reset_before, count };
+
+// How many gates a kind has: the columns of its Wx and Wh are gates × H.
+constexpr long gates_of(Kind kind) {
+    return kind <= Kind::rnn_identity ? 1 : kind <= Kind::peephole_lstm ? 4 : 3;
+}
+
+constexpr bool has_memory(Kind kind) { return kind == Kind::lstm || kind == Kind::peephole_lstm; }
+
+// What forward and backward share: sizes, the inputs and the parameters.
+template <class Real>
+struct Problem {
+    Kind kind;
+    int threads;
+    bool reverse;  // walk from the last step to the first
+    long steps, batch, features, hidden;
+
+    const Real* x;  // (T, B, D), features next to each other
+    long x_step, x_row;
+    const unsigned char* mask;  // (T, B), 0 where a row has no step; null: every step is real
+    long mask_step, mask_row;
+
+    const Real* Wx;    // (D, G·H)
+    const Real* Wh;    // (H, G·H)
+    const Real* bx;    // (G·H) or null
+    const Real* bh;    // (G·H) or null
+    const Real* Wc;    // (3·H), peepholes i f o, or null
+    const Real* keep;  // (B, H), multipliers of h on its way into Wh, or null
+};
+
+template <class Real>
+struct Forward : Problem<Real> {
+    const Real* h;  // (B, H), the initial state
+    const Real* c;  // (B, H) or null
+    Real* h_end;    // (B, H), the last state
+    Real* c_end;    // (B, H) or null
+    Real* ys;       // (T, B, H), 0 where the mask is, or null
+    Real* states;   // (T + 1, B, H), h between steps, for the way back, or null
+    Real* saved;    // (T, B, saved_width), for the way back, or null
+};
+
+template <class Real>
+struct Backward : Problem<Real> {
+    const Real* states;  // as forward left them
+    const Real* saved;
+    const Real* dys;  // (T, B, H), units next to each other, or null: zero
+    long dys_step, dys_row;
+    const Real* dh_end;  // (B, H)
+    const Real* dc_end;  // (B, H) or null
+    Real* dx;            // (T, B, D)
+    Real* dh;            // (B, H), of the initial state
+    Real* dc;            // (B, H) or null
+    Real* dWx;           // as the parameters
+    Real* dWh;
+    Real* dbx;
+    Real* dbh;
+    Real* dWc;
+};
+
+// The kernel for one instruction set.
+struct Kernels {
+    const char* name;
+    bool (*usable)();
+    void (*forward_float)(const Forward<float>&);
+    void (*forward_double)(const Forward<double>&);
+    void (*backward_float)(const Backward<float>&);
+    void (*backward_double)(const Backward<double>&);
+    // How wide a row of ``saved`` is, in numbers.
+    long (*saved_width_float)(Kind, long hidden);
+    long (*saved_width_double)(Kind, long hidden);
+    // y = tanh(x) or, if ``sigmoid``, 1 / (1 + e⁻ˣ), for tests of their accuracy; x and y (count).
+    void (*curve_float)(bool sigmoid, const float* x, float* y, long count);
+    void (*curve_double)(bool sigmoid, const double* x, double* y, long count);
+};
+
+extern const Kernels avx512_kernels, avx2_kernels, plain_kernels;
+
+// Memory that begins on a cache line; std::bad_alloc if there is none.
+void* allocate(std::size_t bytes);
+void release(void* memory);
+
+// Call work(what, 0), ..., work(what, count - 1), each on a thread of its own, the first on this one.
+void in_parallel(int count, void (*work)(const void* what, int which), const void* what);
+
+}  // namespace native

@@ -1,0 +1,236 @@
+// The Python module ``_native``: from Python's arguments to the plain structs of interface.h, and back.
+//
+// Arrays come in by the buffer protocol. Whatever is not laid out as the kernel reads it is copied; what is written to
+// must be laid out so already. The lock of the interpreter is released while the kernel computes.
+#include "arrays.h"
+
+#include <exception>
+#include <new>
+#include <stdexcept>
+
+#include "interface.h"
+
+namespace {
+
+using namespace native;
+
+const Kernels* const ALL[] = {
+#if defined(__x86_64__)
+    &avx512_kernels,
+    &avx2_kernels,
+#endif
+    &plain_kernels,
+};
+
+const Kernels& kernels_called(PyObject* name) {
+    for (const Kernels* one : ALL)
+        if (PyUnicode_CompareWithASCIIString(name, one->name) == 0) return *one;
+    raise(PyExc_ValueError, "no such instruction set in this build");
+}
+
+// The arguments that forward and backward begin with.
+enum Place { KERNELS, KIND, THREADS, REVERSE, FORMAT, T, B, D, H, X, MASK, WX, WH, BX, BH, WC, KEEP, REST };
+
+struct Sizes {
+    Kind kind;
+    char format;
+    long T, B, D, H, G;
+
+    explicit Sizes(PyObject* const* a)
+        : kind(static_cast<Kind>(integer(a[KIND]))), format(static_cast<char>(integer(a[FORMAT]))),
+          T(integer(a[Place::T])), B(integer(a[Place::B])), D(integer(a[Place::D])), H(integer(a[Place::H])) {
+        if (integer(a[KIND]) < 0 || kind >= Kind::count) raise(PyExc_ValueError, "no such kind of cell");
+        if (format != 'f' && format != 'd') raise(PyExc_ValueError, "the format is f or d");
+        if (T < 1 || B < 1 || D < 1 || H < 1) raise(PyExc_ValueError, "an axis is empty");
+        G = gates_of(kind) * H;
+    }
+};
+
+// The inputs and parameters, held.
+struct Inputs {
+    Array x, mask, Wx, Wh, bx, bh, Wc, keep;
+
+    Inputs(PyObject* const* a, const Sizes& n)
+        : x(a[X], "x", n.format, {n.T, n.B, n.D}, 2), mask(a[MASK], "mask", '?', {n.T, n.B, 1}, 2),
+          Wx(a[WX], "Wx", n.format, {n.D, n.G}), Wh(a[WH], "Wh", n.format, {n.H, n.G}),
+          bx(a[BX], "bx", n.format, {n.G}), bh(a[BH], "bh", n.format, {n.G}), Wc(a[WC], "Wc", n.format, {3 * n.H}),
+          keep(a[KEEP], "keep", n.format, {n.B, n.H}) {
+        const bool peepholes = n.kind == Kind::peephole_lstm;
+        if (a[X] == Py_None || a[WX] == Py_None || a[WH] == Py_None || peepholes != (a[WC] != Py_None))
+            raise(PyExc_ValueError, "x, Wx and Wh are needed, and Wc for peepholes only");
+    }
+
+    template <class Real>
+    void fill(Problem<Real>& p, const Sizes& n, PyObject* const* a) const {
+        p.kind = n.kind;
+        p.threads = static_cast<int>(integer(a[THREADS]));
+        p.reverse = integer(a[REVERSE]) != 0;
+        p.steps = n.T, p.batch = n.B, p.features = n.D, p.hidden = n.H;
+        p.x = x.as<Real>(), p.x_step = x.stride(0), p.x_row = x.stride(1);
+        p.mask = mask.as<unsigned char>(), p.mask_step = mask.stride(0), p.mask_row = mask.stride(1);
+        p.Wx = Wx.as<Real>(), p.Wh = Wh.as<Real>(), p.bx = bx.as<Real>(), p.bh = bh.as<Real>();
+        p.Wc = Wc.as<Real>(), p.keep = keep.as<Real>();
+    }
+};
+
+// Run the kernel without the lock; what it throws is raised with it.
+template <class Arguments>
+void unlocked(void (*kernel)(const Arguments&), const Arguments& arguments) {
+    std::exception_ptr failure;
+    Py_BEGIN_ALLOW_THREADS
+    try {
+        kernel(arguments);
+    } catch (...) {
+        failure = std::current_exception();
+    }
+    Py_END_ALLOW_THREADS
+    if (failure) std::rethrow_exception(failure);
+}
+
+long width_of(const Kernels& kernels, const Sizes& n) {
+    return n.format == 'f' ? kernels.saved_width_float(n.kind, n.H) : kernels.saved_width_double(n.kind, n.H);
+}
+
+template <class Real>
+void forward_as(void (*kernel)(const Forward<Real>&), PyObject* const* a, const Sizes& n, long width) {
+    const char format = n.format;
+    PyObject* const* rest = a + REST;
+    const Inputs inputs(a, n);
+    const Array h(rest[0], "h", format, {n.B, n.H}), c(rest[1], "c", format, {n.B, n.H});
+    const Array h_end(rest[2], "h_end", format, {n.B, n.H}, 0, true);
+    const Array c_end(rest[3], "c_end", format, {n.B, n.H}, 0, true);
+    const Array ys(rest[4], "ys", format, {n.T, n.B, n.H}, 0, true);
+    const Array states(rest[5], "states", format, {n.T + 1, n.B, n.H}, 0, true);
+    const Array saved(rest[6], "saved", format, {n.T, n.B, width}, 0, true);
+    Forward<Real> f{};
+    inputs.fill(f, n, a);
+    f.h = h.as<Real>(), f.c = c.as<Real>(), f.h_end = h_end.as<Real>(), f.c_end = c_end.as<Real>();
+    f.ys = ys.as<Real>(), f.states = states.as<Real>(), f.saved = saved.as<Real>();
+    unlocked(kernel, f);
+}
+
+template <class Real>
+void backward_as(void (*kernel)(const Backward<Real>&), PyObject* const* a, const Sizes& n, long width) {
+    const char format = n.format;
+    PyObject* const* rest = a + REST;
+    const Inputs inputs(a, n);
+    const Array states(rest[0], "states", format, {n.T + 1, n.B, n.H});
+    const Array saved(rest[1], "saved", format, {n.T, n.B, width});
+    const Array dys(rest[2], "dys", format, {n.T, n.B, n.H}, 2);
+    const Array dh_end(rest[3], "dh", format, {n.B, n.H}), dc_end(rest[4], "dc", format, {n.B, n.H});
+    const Array dx(rest[5], "dx", format, {n.T, n.B, n.D}, 0, true);
+    const Array dh(rest[6], "dh", format, {n.B, n.H}, 0, true), dc(rest[7], "dc", format, {n.B, n.H}, 0, true);
+    const Array dWx(rest[8], "dWx", format, {n.D, n.G}, 0, true), dWh(rest[9], "dWh", format, {n.H, n.G}, 0, true);
+    const Array dbx(rest[10], "dbx", format, {n.G}, 0, true), dbh(rest[11], "dbh", format, {n.G}, 0, true);
+    const Array dWc(rest[12], "dWc", format, {3 * n.H}, 0, true);
+    Backward<Real> b{};
+    inputs.fill(b, n, a);
+    b.states = states.as<Real>(), b.saved = saved.as<Real>();
+    b.dys = dys.as<Real>(), b.dys_step = dys.stride(0), b.dys_row = dys.stride(1);
+    b.dh_end = dh_end.as<Real>(), b.dc_end = dc_end.as<Real>();
+    b.dx = dx.as<Real>(), b.dh = dh.as<Real>(), b.dc = dc.as<Real>();
+    b.dWx = dWx.as<Real>(), b.dWh = dWh.as<Real>();
+    b.dbx = dbx.as<Real>(), b.dbh = dbh.as<Real>(), b.dWc = dWc.as<Real>();
+    unlocked(kernel, b);
+}
+
+// Run what may throw; Python's way to say that it did.
+template <class Work>
+PyObject* guarded(Work work) {
+    try {
+        return work();
+    } catch (const Raised&) {
+        return nullptr;
+    } catch (const std::bad_alloc&) {
+        return PyErr_NoMemory();
+    } catch (const std::exception& error) {
+        PyErr_SetString(PyExc_RuntimeError, error.what());
+        return nullptr;
+    }
+}
+
+void expect(Py_ssize_t count, Py_ssize_t wanted) {
+    if (count != wanted) raise(PyExc_TypeError, "expected " + std::to_string(wanted) + " arguments");
+}
+
+PyObject* forward(PyObject*, PyObject* const* a, Py_ssize_t count) {
+    return guarded([&] {
+        expect(count, REST + 7);
+        const Kernels& kernels = kernels_called(a[KERNELS]);
+        const Sizes n(a);
+        const long width = width_of(kernels, n);
+        if (n.format == 'f') forward_as<float>(kernels.forward_float, a, n, width);
+        else forward_as<double>(kernels.forward_double, a, n, width);
+        Py_RETURN_NONE;
+    });
+}
+
+PyObject* backward(PyObject*, PyObject* const* a, Py_ssize_t count) {
+    return guarded([&] {
+        expect(count, REST + 13);
+        const Kernels& kernels = kernels_called(a[KERNELS]);
+        const Sizes n(a);
+        const long width = width_of(kernels, n);
+        if (n.format == 'f') backward_as<float>(kernels.backward_float, a, n, width);
+        else backward_as<double>(kernels.backward_double, a, n, width);
+        Py_RETURN_NONE;
+    });
+}
+
+PyObject* instruction_sets(PyObject*, PyObject*) {
+    PyObject* names = PyList_New(0);
+    for (const Kernels* one : ALL) {
+        if (!names || !one->usable()) continue;
+        PyObject* name = PyUnicode_FromString(one->name);
+        if (!name || PyList_Append(names, name)) Py_CLEAR(names);
+        Py_XDECREF(name);
+    }
+    return names;
+}
+
+PyObject* saved_width(PyObject*, PyObject* const* a, Py_ssize_t count) {
+    return guarded([&] {
+        expect(count, 4);
+        const Kernels& kernels = kernels_called(a[0]);
+        const long kind = integer(a[1]), hidden = integer(a[3]);
+        if (kind < 0 || kind >= static_cast<long>(Kind::count)) raise(PyExc_ValueError, "no such kind of cell");
+        const auto width = integer(a[2]) == 'f' ? kernels.saved_width_float : kernels.saved_width_double;
+        return PyLong_FromLong(width(static_cast<Kind>(kind), hidden));
+    });
+}
+
+PyObject* curve(PyObject*, PyObject* const* a, Py_ssize_t count) {
+    return guarded([&] {
+        expect(count, 6);
+        const Kernels& kernels = kernels_called(a[0]);
+        const bool logistic = integer(a[1]) != 0;
+        const char format = static_cast<char>(integer(a[2]));
+        const long length = integer(a[3]);
+        const Array x(a[4], "x", format, {length}), y(a[5], "y", format, {length}, 0, true);
+        if (format == 'f') kernels.curve_float(logistic, x.as<float>(), y.as<float>(), length);
+        else kernels.curve_double(logistic, x.as<double>(), y.as<double>(), length);
+        Py_RETURN_NONE;
+    });
+}
+
+template <class Function>
+PyCFunction method(Function* function) {
+    return reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(function));
+}
+
+PyMethodDef METHODS[] = {
+    {"forward", method(forward), METH_FASTCALL, "Walk over time; the arguments are those of cpu.py."},
+    {"backward", method(backward), METH_FASTCALL, "Walk back; the arguments are those of cpu.py."},
+    {"instruction_sets", method(instruction_sets), METH_NOARGS, "The names of those usable here, the fastest first."},
+    {"saved_width", method(saved_width), METH_FASTCALL, "(instructions, kind, format, hidden): a row of saved."},
+    {"curve", method(curve), METH_FASTCALL, "(instructions, sigmoid, format, count, x, y): y = tanh(x) or sigmoid(x)."},
+    {nullptr, nullptr, 0, nullptr},
+};
+
+PyModuleDef_Slot SLOTS[] = {{0, nullptr}};
+PyModuleDef MODULE = {PyModuleDef_HEAD_INIT, "_native", "The recurrent kernel for CPUs.", 0, METHODS, SLOTS,
+                      nullptr, nullptr, nullptr};
+
+}  // namespace
+
+PyMODINIT_FUNC PyInit__native() { return PyModuleDef_Init(&MODULE); }

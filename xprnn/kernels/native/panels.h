@@ -1,0 +1,175 @@
+// Matrices laid out for ``strip``: the right factor in panels, the left one, where it is transposed, in tiles.
+#pragma once
+
+#include "interface.h"
+#include "tile.h"
+
+namespace {
+
+// An array that lives as long as this.
+template <class Real>
+class Buffer {
+  public:
+    explicit Buffer(long count) : data_(static_cast<Real*>(native::allocate(count * sizeof(Real)))), count_(count) {}
+    ~Buffer() { native::release(data_); }
+    Buffer(const Buffer&) = delete;
+    Buffer& operator=(const Buffer&) = delete;
+
+    operator Real*() const { return data_; }
+    Real* at(long place) const { return data_ + place; }
+    void clear() { __builtin_memset(data_, 0, count_ * sizeof(Real)); }
+
+  private:
+    Real* data_;
+    long count_;
+};
+
+// The length of a row of scratch: an odd number of vectors, or rows would meet in the same few lines of a cache.
+template <class Real>
+long spread(long columns) {
+    return (rounded_up(columns, LANES<Real>) / LANES<Real> | 1) * LANES<Real>;
+}
+
+// A right factor (depth, gates · columns), each gate's columns in panels of their own: panel(start, place) has its
+// columns from ``start``, a multiple of PANEL, on. Panels of the same units lie one behind the other.
+template <class Real>
+class Panels {
+  public:
+    Panels(long depth, int gates, long columns)
+        : depth(depth), columns(columns), gates_(gates), data_(depth * gates * rounded_up(columns, LANES<Real>)) {}
+
+    long width(long start) const { return smaller(PANEL<Real>, rounded_up(columns, LANES<Real>) - start); }
+    Real* panel(long start, int place) const { return data_ + depth * (start * gates_ + place * width(start)); }
+
+    // One gate's columns of W (rows, row), as the panel's rows from ``first`` on.
+    void pack(const Real* W, long row, long rows, int place, long first) {
+        for (long start = 0; start < columns; start += PANEL<Real>) {
+            const long wide = width(start), real = columns - start;
+            Real* to = panel(start, place) + first * wide;
+            for (long k = 0; k < rows; k++, to += wide)
+                for (long lane = 0; lane < wide; lane += LANES<Real>)
+                    store(to + lane, load_some(W + k * row + start + lane, real - lane));
+        }
+    }
+
+    // A block of ``units`` columns of W (columns, row), transposed: the panel's rows from ``first`` on, zero from
+    // ``units`` up to ``padded``.
+    void pack_transposed(const Real* W, long row, long units, long padded, long first) {
+        for (long start = 0; start < columns; start += PANEL<Real>)
+            for (long unit = 0; unit < padded; unit += BLOCK)
+                transpose_block(W + start * row, row, units, unit, smaller(unit + BLOCK, padded), start, first);
+    }
+
+    const long depth, columns;
+
+  private:
+    // So many rows of a panel stay in the first cache while their columns are filled one by one.
+    static constexpr long BLOCK = 64;
+
+    void transpose_block(const Real* W, long row, long units, long unit, long end, long start, long first) const {
+        const long wide = width(start), real = columns - start, stop = smaller(end, units);
+        Real* to = panel(start, 0) + first * wide;
+        for (long column = 0; column < wide; column++) {
+            long k = unit;
+            if (column < real)
+                for (; k < stop; k++) to[k * wide + column] = W[column * row + k];
+            for (; k < end; k++) to[k * wide + column] = 0;
+        }
+    }
+
+    int gates_;
+    Buffer<Real> data_;
+};
+
+// C = A · one gate's panels, all columns; c.columns may be more than the panels', up to whole vectors. It goes by
+// blocks of A that stay in the second cache while all panels pass by.
+template <class Real>
+void product(long rows, Left<Real> a, const Panels<Real>& right, const Result<Real>& c) {
+    constexpr long DEPTH = 1024, ROWS = 128;
+    const long depth = a.depth;
+    for (long k = 0; k < depth; k += DEPTH) {
+        a.depth = smaller(DEPTH, depth - k);
+        for (long row = 0; row < rows; row += ROWS) {
+            const Left<Real> block{a.data + k * a.step + row * a.row, a.row, a.step, a.depth};
+            for (long start = 0; start < right.columns; start += PANEL<Real>) {
+                Result<Real> part{c.data + row * c.row + start, c.row, c.columns - start, nullptr, 0};
+                if (k) part.plus = part.data, part.plus_row = c.row;
+                else if (c.plus) part.plus = c.plus + row * c.plus_row + start, part.plus_row = c.plus_row;
+                const long width = right.width(start);
+                const Real* panel = right.panel(start, 0) + k * width;
+                const Term<Real> term{block, {panel, width}, panel + right.depth * width};
+                strip(smaller(ROWS, rows - row), term, NOTHING<Real>, width, part);
+            }
+        }
+    }
+}
+
+// Rows (step, row) of an array that are not evenly spaced: data[step · step_stride + row · row_stride + column].
+template <class Real>
+struct Rows {
+    const Real* data;
+    long step_stride, row_stride;
+
+    const Real* at(long step, long row) const { return data + step * step_stride + row * row_stride; }
+};
+
+// The transposed left factor A(m, k) = rows(k)[m], in tiles of as many m as a tile of the product has rows.
+template <class Real>
+class Tiles {
+  public:
+    Tiles(long features, long most_rows) : features_(features), data_(most_rows * count() * WIDTH) {}
+
+    // rows: (steps, batch) of ``features`` numbers each, multiplied by keep (batch, features) unless it is null.
+    void pack(const Rows<Real>& rows, long steps, long batch, const Real* keep) {
+        depth_ = steps * batch;
+        long feature = 0;
+        for (long tile = 0; tile < count(); feature += height(feature, tile), tile++)
+            for (long step = 0; step < steps; step++)
+                for (long row = 0; row < batch; row++) {
+                    const Real* from = rows.at(step, row) + feature;
+                    const Real* factor = keep ? keep + row * features_ + feature : nullptr;
+                    pack_row(data_ + (tile * depth_ + step * batch + row) * WIDTH, from, factor, features_ - feature);
+                }
+    }
+
+    // C (+)= A · panel.
+    void times(const Real* panel, long width, Result<Real> c) const {
+        long feature = 0;
+        for (long tile = 0; tile < count(); tile++) {
+            const long now = height(feature, tile);
+            Result<Real> part = c;
+            part.data += feature * c.row;
+            if (part.plus) part.plus += feature * c.plus_row;
+            const Real* here = data_ + tile * depth_ * WIDTH;
+            const Term<Real> term{{here, 1, WIDTH, depth_}, {panel, width}, here + depth_ * WIDTH};
+            strip(now, term, NOTHING<Real>, width, part);
+            feature += now;
+        }
+    }
+
+  private:
+    static constexpr long WIDTH = (TILE_ROWS + LANES<Real> - 1) / LANES<Real> * LANES<Real>;
+
+    long count() const { return (features_ + TILE_ROWS - 1) / TILE_ROWS; }
+    long height(long feature, long tile) const {
+        const long tiles = count() - tile;
+        return (features_ - feature + tiles - 1) / tiles;
+    }
+
+    static void pack_row(Real* to, const Real* from, const Real* factor, long count) {
+        for (long lane = 0; lane < WIDTH; lane += LANES<Real>) {
+            if (lane >= count) {
+                store(to + lane, Vector<Real>{});
+                continue;
+            }
+            Vector<Real> v = load_some(from + lane, count - lane);
+            if (factor) v *= load_some(factor + lane, count - lane);
+            store(to + lane, v);
+        }
+    }
+
+    long features_, depth_ = 0;
+    Buffer<Real> data_;
+};
+
+}  // namespace
