@@ -1,5 +1,9 @@
-"""The one part of the package that is compiled: the kernel for CPUs, left out where there is no compiler for it."""
+"""The one part of the package that is compiled, the kernel for CPUs, where XPRNN_NATIVE=1 asks for it.
 
+It is left out without an error where there is no compiler for it.
+"""
+
+import os
 import sys
 
 from setuptools import Extension, setup
@@ -20,4 +24,7 @@ kernel = Extension(
     optional=True,
 )
 
-setup(ext_modules=[kernel], options={"bdist_wheel": {"py_limited_api": "cp311"}})
+if os.environ.get("XPRNN_NATIVE") == "1":
+    setup(ext_modules=[kernel], options={"bdist_wheel": {"py_limited_api": "cp311"}})
+else:
+    setup()

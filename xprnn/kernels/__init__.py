@@ -25,7 +25,7 @@ class Kernel(Protocol):
     ) -> tuple[Array, tuple, Params]: ...
 
 
-KERNELS: dict[str, Kernel] = {"cpu": cpu.CPU(), "loop": loop}
+KERNELS: dict[str, Kernel] = ({"cpu": cpu.CPU()} if cpu.INSTRUCTIONS else {}) | {"loop": loop}
 
 
 def choose(cell: Cell, x: Array, mask: Array | None) -> Kernel:
