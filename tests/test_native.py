@@ -148,6 +148,18 @@ def test_what_is_not_a_normal_number_goes_where_it_goes_in_the_loop(make, poison
     np.testing.assert_array_equal(np.isnan(here.y), np.isnan(there.y))
 
 
+@EACH_SET
+def test_infinite_cotangents_stay_infinite(instructions):
+    # The weights' zero padding times infinity would be NaN.
+    p = {"Wx": np.full((3, 19), 0.1), "Wh": np.full((19, 19), 0.1)}
+    dys = np.zeros((4, 2, 19))
+    dys[-1, 0, 7] = np.inf
+    _, _, tape = scan(cells.RNN(19, "identity", bias=False), p, np.ones((4, 2, 3)), kernel=cpu.CPU(1, instructions))
+    dx, ds, dp = scan_vjp(cells.RNN(19, "identity", bias=False), p, tape, dys)
+    assert np.all(dx[:, 0] == np.inf) and np.all(dx[:, 1] == 0)
+    assert np.all(ds[0][0] == np.inf) and np.all(dp["Wx"] == np.inf)
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_arrays_laid_out_otherwise(dtype):
     cell, rng = cells.LSTM(7), np.random.default_rng(0)

@@ -67,8 +67,8 @@ def built(folder):
 
 
 def library(name):
-    command = ["g++", f"-print-file-name={name}"]
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    asked = ["g++", f"-print-file-name={name}"]
+    return subprocess.run(asked, capture_output=True, text=True, check=True).stdout.strip()
 
 
 @pytest.mark.skipif("XPRNN_SANITIZE" not in os.environ, reason="takes minutes: set XPRNN_SANITIZE=1")

@@ -72,7 +72,7 @@ class BackwardRows {
 
   private:
     // So many rows of d are made before they are summed up: enough to be worth a visit to each weight gradient.
-    static constexpr long CHUNK_ROWS = 384;
+    static constexpr long CHUNK_ROWS = 640;
 
     bool evenly_spaced() const { return rows == b.batch; }
     bool real(long t, long row) const { return !b.mask || b.mask[t * b.mask_step + (first + row) * b.mask_row]; }
@@ -136,9 +136,9 @@ class BackwardRows {
     // What is known of one vector of units; before is h ⊙ keep where ``as_seen``.
     Back<Real> back_at(long t, long unit, long row, bool as_seen) const {
         Back<Real> q;
-        const long count = H - unit, place = t * b.batch + first + row;
-        for (int gate = 0; gate < Cell::saved; gate++)
-            q.saved[gate] = load(b.saved + (place * Cell::saved + gate) * padded + unit);
+        const long count = H - unit;
+        const Real* saved = b.saved + saved_place<Cell, Real>(t, unit, first + row, b.batch, padded);
+        for (int one = 0; one < Cell::saved; one++) q.saved[one] = load(saved + one * LANES<Real>);
         for (int one = 0; one < Cell::constants; one++) q.constant[one] = load(w.constants + one * padded + unit);
         q.before = Cell::carries ? load_some(state(t, false) + row * H + unit, count) : Vector<Real>{};
         if (as_seen && b.keep) q.before *= load_some(b.keep + (first + row) * H + unit, count);

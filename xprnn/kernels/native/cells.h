@@ -22,6 +22,13 @@ struct Back {
     Vector<Real> saved[5], before, after, dh, dc, carry, d[4], constant[3], dconstant[3];
 };
 
+// Where in ``saved`` a vector of units begins, of one of so many rows at step t. All parts lie side by side, and the rows
+// one behind the other, as both walks visit them.
+template <class Cell, class Real>
+inline long saved_place(long t, long unit, long row, long rows, long padded) {
+    return (t * padded * rows + unit * rows + row * LANES<Real>)*Cell::saved;
+}
+
 // What most cells have; a cell says what is different.
 struct Plain {
     static constexpr int first_drive = 0, constants = 0;  // constants: vectors that are the same for all rows

@@ -227,9 +227,10 @@ class ForwardRows {
                 q.saved[gate] = load(gate_of_reset(gate, unit, row));
             Cell::forward(q);
             const long place = t * f.batch + first + row;
-            if (f.saved)
-                for (int one = 0; one < Cell::saved; one++)
-                    store(f.saved + (place * Cell::saved + one) * padded + unit, q.saved[one]);
+            if (f.saved) {
+                Real* to = f.saved + saved_place<Cell, Real>(t, unit, first + row, f.batch, padded);
+                for (int one = 0; one < Cell::saved; one++) store(to + one * LANES<Real>, q.saved[one]);
+            }
             Vector<Real> y = q.h;
             if (f.mask && !f.mask[t * f.mask_step + (first + row) * f.mask_row])
                 q.h = h, q.c = memory, y = Vector<Real>{};

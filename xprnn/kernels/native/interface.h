@@ -46,7 +46,7 @@ struct Forward : Problem<Real> {
     Real* c_end;    // (B, H) or null
     Real* ys;       // (T, B, H), 0 where the mask is, or null
     Real* states;   // (T + 1, B, H), h between steps, for the way back, or null
-    Real* saved;    // (T, B, saved_width), for the way back, or null
+    Real* saved;    // T · B · saved_width numbers for the way back, in an order of its own, or null
 };
 
 template <class Real>

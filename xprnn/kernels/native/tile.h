@@ -91,7 +91,7 @@ inline void finish(Vector<Real> (&sum)[ROWS][VECTORS], const Result<Real>& c) {
             c.data[m * c.row + n] = c.plus ? c.plus[m * c.plus_row + n] + whole[m][n] : whole[m][n];
 }
 
-// C = a + b for ROWS rows. While it runs, what is to be added comes into the cache.
+// C = a + b for ROWS rows. While it runs, what is to be added comes into the second cache.
 template <class Real, int ROWS, int VECTORS>
 void tile(const Term<Real>& a, const Term<Real>& b, const Result<Real>& c) {
     using V = Vector<Real>;
@@ -103,7 +103,8 @@ void tile(const Term<Real>& a, const Term<Real>& b, const Result<Real>& c) {
         UNROLLED for (int m = 0; m < ROWS; m++)
             UNROLLED for (int v = 0; v < VECTORS; v++) sum[series][m][v] = V{};
     if (c.plus)
-        UNROLLED for (int m = 0; m < ROWS; m++) __builtin_prefetch(c.plus + m * c.plus_row);
+        UNROLLED for (int m = 0; m < ROWS; m++)
+            UNROLLED for (int v = 0; v < VECTORS; v++) __builtin_prefetch(c.plus + m * c.plus_row + v * lanes, 0, 2);
     const Term<Real>* const terms[] = {&a, &b};
     for (const Term<Real>* term : terms) {
         const long depth = term->left.depth, step = term->left.step, row = term->right.row, ahead = term->ahead;
