@@ -3,7 +3,7 @@
 What the standard says in words was asked of onnxruntime in numbers, and is so here:
 
 clip               holds the sum that goes into a gate's or a candidate's activation, bias and peephole included. The
-                   cell that goes into an LSTM's last activation is not held, in onnxruntime and in OpenVINO, although
+                   cell that goes into an LSTM's last activation is not held in onnxruntime, and so not here, although
                    the standard's text, "applied to the input of activations", can be read otherwise.
 input_forget       f = 1 - i, where i has been clipped and activated.
 activation_alpha   one for each activation that has an alpha, in order; others take none. So for activation_beta.
