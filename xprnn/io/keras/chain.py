@@ -110,12 +110,12 @@ def _check_masked(entry: dict[str, Any], layers: tuple[Layer, ...]) -> None:
 
 def _precision(entries: list[dict[str, Any]]) -> str:
     """The one dtype that all layers compute in."""
-    found, todo = set(), list(entries)
-    while todo:
-        config = todo.pop()["config"]
+    found, waiting = set(), list(entries)
+    while waiting:
+        config = waiting.pop()["config"]
         policy = config.get("dtype", "float32")
         found.add(policy["config"]["name"] if isinstance(policy, dict) else policy)
-        todo += [config[name] for name in ("layer", "backward_layer") if isinstance(config.get(name), dict)]
+        waiting += [config[name] for name in ("layer", "backward_layer") if isinstance(config.get(name), dict)]
     if len(found) != 1 or not found <= {"float32", "float64"}:
         raise ValueError(f"its layers compute in {', '.join(sorted(map(str, found)))}; wanted is float32 or float64")
     return found.pop()

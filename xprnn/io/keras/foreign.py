@@ -7,15 +7,15 @@ DEPTH = 64  # lists and dicts in one another; Keras's own go to about twelve
 
 def refuse_foreign(config: Any) -> None:
     """Raise ValueError for whatever a description names that is not Keras's own, wherever it stands in it."""
-    todo = [(config, 0)]
-    while todo:
-        item, depth = todo.pop()
+    waiting = [(config, 0)]
+    while waiting:
+        item, depth = waiting.pop()
         if depth > DEPTH:
             raise ValueError(f"the description is nested more than {DEPTH} deep")
         if isinstance(item, dict):
             _look(item)
         if isinstance(item, (dict, list, tuple)):
-            todo += [(inner, depth + 1) for inner in (item.values() if isinstance(item, dict) else item)]
+            waiting += [(inner, depth + 1) for inner in (item.values() if isinstance(item, dict) else item)]
 
 
 def _look(item: dict[str, Any]) -> None:
