@@ -50,8 +50,8 @@ INSTRUCTIONS: tuple[str, ...] = tuple(_native.instruction_sets()) if _native els
 THREADS, THREADS_REASON = _threads()
 
 # The order is that of Kind in interface.h.
-_ACTIVATIONS = {"tanh": 0, "relu": 1, "identity": 2, "linear": 2}
-_KINDS = {LSTM: 3, PeepholeLSTM: 4, GRU: 5, GRUResetBefore: 6}
+ACTIVATIONS = {"tanh": 0, "relu": 1, "identity": 2, "linear": 2}
+KINDS = {LSTM: 3, PeepholeLSTM: 4, GRU: 5, GRUResetBefore: 6}
 
 
 class Tape(NamedTuple):
@@ -124,7 +124,7 @@ class CPU:
 
 def _kind(cell: Cell) -> int | None:
     """The number of a cell's kind; a class of the user's own, even a subclass, has none."""
-    return _ACTIVATIONS.get(cell.activation) if type(cell) is RNN else _KINDS.get(type(cell))
+    return ACTIVATIONS.get(cell.activation) if type(cell) is RNN else KINDS.get(type(cell))
 
 
 def _readable(x: Array) -> bool:
