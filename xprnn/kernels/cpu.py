@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 import array_api_compat
 
-from ..arrays import namespace
+from ..arrays import is_numpy, namespace
 from ..cells import GRU, LSTM, RNN, GRUResetBefore, PeepholeLSTM
 from ..cells.base import Cell
 from ..types import Array, Params
@@ -129,9 +129,11 @@ def _kind(cell: Cell) -> int | None:
 
 def _readable(x: Array) -> bool:
     """Whether x is floating in a precision that there is code for, and in memory that can be handed over."""
-    if array_api_compat.is_torch_array(x):
-        return x.device.type == "cpu" and not x.requires_grad and str(x.dtype) in ("torch.float32", "torch.float64")
-    return array_api_compat.is_numpy_array(x) and x.dtype.char in "fd"
+    if is_numpy(x):
+        return x.dtype.char in "fd"
+    if not array_api_compat.is_torch_array(x):
+        return False
+    return x.device.type == "cpu" and not x.requires_grad and str(x.dtype) in ("torch.float32", "torch.float64")
 
 
 def _format(x: Array) -> int:
@@ -156,6 +158,6 @@ def _pair(leaves: tuple) -> tuple:
 
 def _buffers(x: Array, arrays: tuple) -> Iterable[Array | None]:
     """The arrays as what exports a buffer: a tensor of torch as the NumPy array that shares its memory."""
-    if array_api_compat.is_torch_array(x):
+    if not is_numpy(x):
         return (a if a is None else a.numpy() for a in arrays)
     return arrays
