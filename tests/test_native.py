@@ -231,7 +231,7 @@ def test_other_threads_run_meanwhile():
 
 @pytest.mark.parametrize("said, count", [("3", 3), ("2,1", 2)])
 def test_threads_are_those_of_the_environment(said, count):
-    code = "from xprnn.kernels import cpu; print(cpu._THREADS)"
+    code = "from xprnn.kernels import cpu; print(cpu.THREADS)"
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True,
         env=os.environ | {"OMP_NUM_THREADS": said, "PYTHONPATH": os.pathsep.join(sys.path)},
