@@ -83,11 +83,11 @@ def answer(job, question):
     return Answer(y, *textbook.backward(job.cell, weights, tape, question.dy.astype("float64")))
 
 
-def check(met, right, what):
+def check(met, right):
     """Raise unless all that ``met`` has is right, as well as float32 can be."""
     for name, a, b in zip(Answer._fields, met, right, strict=True):
         if a is None:
             continue
         error = float(np.abs(np.asarray(a) - b).max()) / max(1e-3, float(np.abs(b).max()))
         if not error < TOLERANCE:
-            raise AssertionError(f"{what}: {name} is wrong by {error:.1e} of its largest number")
+            raise AssertionError(f"{name} is wrong by {error:.1e} of its largest number")

@@ -16,6 +16,7 @@ import time
 from pathlib import Path
 
 import machine
+import numpy as np
 
 ENOUGH = 0.02  # seconds of calls of one contestant in a round
 MOST = 60  # calls of a round
@@ -32,33 +33,59 @@ def options():
     return parser.parse_args()
 
 
-def block(work, questions):
-    """Call ``work`` on each question -> seconds a call, and the answers."""
-    start = time.perf_counter()
-    met = [work(question) for question in questions]
-    return (time.perf_counter() - start) / len(questions), met
+def block(work, questions, places):
+    """Call ``work`` on each question -> the mean seconds of a call; what it answers is copied to ``places``.
+
+    The clock stands while it is copied. An answer is let go before the next call, so that its memory can be taken
+    again, as in a user's loop: of memory that is new, the first touch of each page costs more than some jobs.
+    """
+    seconds = 0.0
+    for question, place in zip(questions, places, strict=True):
+        start = time.perf_counter()
+        met = work(question)
+        seconds += time.perf_counter() - start
+        for to, a in zip(place, met, strict=True):
+            if a is not None:
+                to[...] = a
+        del met
+    return seconds / len(questions)
 
 
-def duel(ours, theirs, exam, rounds, what):
-    """Rounds of blocks -> the seconds a call of each, ours and theirs, round by round."""
-    from cases import check
+def duel(sides, judged, exam, fields, rounds):
+    """Rounds of blocks -> the seconds a call of each side, round by round; ``judged`` says whose answers count."""
+    from cases import Answer, check
 
-    sides = [ours, theirs]
-    first = max(block(side, [exam[number][0] for number in (0, 1)])[0] for side in sides)  # it warms up, too
-    calls = min(MOST, int(ENOUGH / first) + 1)
-    times = []
+    def room():
+        return Answer(**{name: np.empty_like(getattr(exam[0][1], name), dtype="f") for name in fields})
+
+    for _ in range(2):  # the first time something may be compiled
+        seconds = [block(side, [exam[0][0], exam[1][0]], [room(), room()]) for side in sides]
+    calls = min(MOST, int(ENOUGH / max(seconds)) + 1)
+    times, places = [], [room() for _ in range(calls)]
     for number in range(rounds):
         drawn = [exam[(number + more) % len(exam)] for more in range(calls)]
         pair = [0.0, 0.0]
         for side in (0, 1) if number % 2 else (1, 0):
+            for a in (a for place in places for a in place if a is not None):
+                a[...] = np.nan
             gc.collect()
-            pair[side], met = block(sides[side], [question for question, _ in drawn])
-            for answer, (_, right) in zip(met, drawn, strict=True):
-                if answer.y is not None:
-                    check(answer, right, what)
-            del met
+            pair[side] = block(sides[side], [question for question, _ in drawn], places)
+            for answer, (_, right) in zip(places, drawn, strict=True):
+                if judged[side]:
+                    check(answer, right)
         times.append(pair)
     return [list(side) for side in zip(*times, strict=True)]
+
+
+def read_exam(folder, job):
+    """The questions that were worked out, each with its right answer."""
+    import cases
+
+    exam = []
+    for file in sorted(folder.glob(f"{job.cell}-{job.case}-*.npz")):
+        with np.load(file) as right:
+            exam.append((cases.question(job.sizes, int(file.stem.rpartition("-")[2])), cases.Answer(**right)))
+    return exam
 
 
 def main():
@@ -67,23 +94,18 @@ def main():
         os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})  # one thread, and no library is in doubt about it
     import cases
     import contestants
-    import numpy as np
 
-    here = machine.describe()
+    here, peer = machine.describe(), chosen.contestant
     for case, cell in itertools.product(chosen.cases or cases.CASES, chosen.cells or cases.CELLS):
         job = cases.job(cell, case)
-        exam = []
-        for file in sorted(chosen.answers.glob(f"{cell}-{case}-*.npz")):
-            question = cases.question(job.sizes, int(file.stem.rpartition("-")[2]))
-            with np.load(file) as right:
-                exam.append((question, cases.Answer(**right)))
-        ours, theirs = (make(job, chosen.threads) for make in (contestants.xprnn, contestants.ALL[chosen.contestant]))
+        exam = read_exam(chosen.answers, job)
+        ours, theirs = (make(job, chosen.threads) for make in (contestants.xprnn, contestants.ALL[peer]))
         for passes, one, other in zip(cases.PASSES, ours, theirs, strict=True):
             if other is None:
                 continue
-            what = f"{chosen.contestant} or xprnn, {cell} {case} {passes}"
-            mine, yours = duel(one, other, exam, chosen.rounds, what)
-            row = {"peer": chosen.contestant, "threads": chosen.threads, "cell": cell, "case": case, "pass": passes}
+            fields = cases.Answer._fields if passes == cases.PASSES[1] else ("y",)
+            mine, yours = duel([one, other], [True, peer != "limit"], exam, fields, chosen.rounds)
+            row = {"peer": peer, "threads": chosen.threads, "cell": cell, "case": case, "pass": passes}
             row |= {"xprnn": mine, "seconds": yours, "ratio": machine.ratios(yours, mine), "blas": here["blas"]}
             print(json.dumps(row), flush=True)
 
