@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from xprnn import cells
-from xprnn.kernels import KERNELS, choose, loop
+from xprnn import cells, kernels
+from xprnn.kernels import choose, loop
 from xprnn.kernels.record import Pieces, Record
 from xprnn.scan import scan, scan_vjp, zero_state
 from xprnn.testing import check_cell
@@ -196,10 +196,7 @@ def test_the_way_back_takes_the_kernel_of_the_way_there(monkeypatch):
 
 def test_the_first_kernel_that_accepts_is_taken(monkeypatch):
     unwilling, willing, x = Counting(takes=False), Counting(), column(1, 2)
-    for name in list(KERNELS):
-        monkeypatch.delitem(KERNELS, name)
-    for name, kernel in (("unwilling", unwilling), ("willing", willing), ("loop", loop)):
-        monkeypatch.setitem(KERNELS, name, kernel)
+    monkeypatch.setattr(kernels, "KERNELS", {"unwilling": unwilling, "willing": willing, "loop": loop})
     assert choose(SUM, x, None) is willing
     scan(SUM, ONES, x)
     assert willing.calls and not unwilling.calls
