@@ -163,6 +163,22 @@ def test_checkpointing_holds_a_piece_at_a_time():
     assert peak(30) < peak(None) / 10
 
 
+class Sharing(cells.RNN):
+    """A cell that gives one array as the gradient of two parameters, as it may."""
+
+    def project_vjp(self, xp, p, x, s, k, delta):
+        dx, dp = super().project_vjp(xp, p, x, s, k, delta)
+        return dx, dp | {"bh": dp["bx"]}
+
+
+def test_gradients_of_pieces_are_summed_whatever_they_share():
+    cell, x = Sharing(2, double_bias=True), np.random.default_rng(0).normal(size=(8, 3, 2))
+    p, dys = cell.init(np.random.default_rng(1), 2), np.ones((8, 3, 2))
+    whole, pieces = (scan_vjp(cell, p, scan(cell, p, x, segment=segment)[2], dys)[2] for segment in (None, 2))
+    for name, wanted in whole.items():
+        np.testing.assert_allclose(pieces[name], wanted, rtol=1e-13)
+
+
 def test_pieces_become_one_array(row):
     steps = np.arange(12.0).reshape(6, 1, 2)
     pieces = Pieces(row.xp, 6)
