@@ -1,12 +1,15 @@
-"""The one part of the package that is compiled, the kernel for CPUs, where XPRNN_NATIVE=1 asks for it.
+"""The one part of the package that is compiled: the kernel for CPUs.
 
-It is left out without an error where there is no compiler for it.
+It is left out without an error where there is no compiler for it, and where the environment says XPRNN_NATIVE=0;
+``xprnn backends -v`` says whether it is there.
 """
 
 import os
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 from setuptools import Extension, setup
+from setuptools.command.build_ext import build_ext
 
 FOLDER = "xprnn/kernels/native"
 SOURCES = ("module", "support", "plain", "avx2", "avx512")
@@ -24,7 +27,27 @@ kernel = Extension(
     optional=True,
 )
 
-if os.environ.get("XPRNN_NATIVE") == "1":
-    setup(ext_modules=[kernel], options={"bdist_wheel": {"py_limited_api": "cp311"}})
-else:
+
+class BuildKernel(build_ext):
+    """Compiles the sources side by side."""
+
+    def build_extension(self, ext: Extension) -> None:
+        compile_some = self.compiler.compile
+
+        def compile_all(sources: list[str], **options: object) -> list[str]:
+            with ThreadPoolExecutor(os.cpu_count()) as pool:
+                objects = pool.map(lambda source: compile_some([source], **options), sources)
+                return [one for some in objects for one in some]
+
+        self.compiler.compile = compile_all
+        super().build_extension(ext)
+
+
+if os.environ.get("XPRNN_NATIVE") == "0":
     setup()
+else:
+    setup(
+        ext_modules=[kernel],
+        cmdclass={"build_ext": BuildKernel},
+        options={"bdist_wheel": {"py_limited_api": "cp311"}},
+    )

@@ -11,8 +11,7 @@ import numpy as np
 import pytest
 
 import xprnn
-from xprnn.backend import Status
-from xprnn.cli import COMMANDS, backends, curve, main, threads, train
+from xprnn.cli import COMMANDS, blas, curve, main, threads, train
 
 ROOT = Path(__file__).parents[1]
 SMALL = ["--hidden", "8", "--embedding", "4", "--batch", "2", "--chunk", "10", "--epochs", "1", "--sample", "40"]
@@ -222,30 +221,6 @@ def test_a_reader_that_goes_away_is_no_accident(model):
         assert process.stderr.read() == b"no --prompt: the text begins after '\\n'\n"
 
 
-def test_backends_lists_every_one_aligned(capsys):
-    assert main(["backends"]) == 0
-    lines = capsys.readouterr().out.splitlines()
-    usable = lines[0].index("usable")
-    for status in xprnn.available():
-        (line,) = (line for line in lines if line.startswith(status.name + " "))
-        assert line[usable:].split() == (["yes", status.device, status.version] if status.usable else ["no", "-", "-"])
-    assert main(["backends", "--verbose"]) == 0
-    assert f"NumPy      {np.__version__}" in capsys.readouterr().out
-
-
-def test_backends_says_why_not_and_what_fixes_it():
-    reason = "backend 'cupy' cannot be used: CUDARuntimeError:\n  no device " + "and so on " * 40
-    remedy = "pip install 'xprnn[cuda13]' for this machine, which is a line that is longer than others"
-    statuses = [Status("numpy", True, "cpu", "2.4.6"), Status("cupy", False, reason=reason, remedy=remedy)]
-    lines = backends.table(statuses, False, 60).splitlines()
-    assert lines[0] == "backend  usable  device  version"
-    assert lines[1:3] == ["numpy    yes     cpu     2.4.6", "cupy     no      -       -"]
-    assert lines[3].startswith("         CUDARuntimeError: no device and so on")
-    assert "(-v shows all)" in " ".join(map(str.strip, lines)) and lines[-1] == f"         to fix it: {remedy}"
-    assert all(len(line) <= 60 for line in lines[:-1])
-    assert " ".join(backends.table(statuses, True, 60).split()).count("and so on") == 40
-
-
 def test_the_picture_shows_both_curves_and_the_compressors(model, tmp_path):
     figure = pytest.importorskip("matplotlib.figure")
     picture = (tmp_path / "charlm.png").read_bytes()
@@ -275,7 +250,7 @@ def test_matplotlib_is_imported_for_the_picture_alone():
 
 
 def test_products_take_one_thread_unless_told_otherwise(monkeypatch):
-    library = threads._openblas()
+    library = blas.openblas()
     if library is None:
         pytest.skip("this NumPy has no OpenBLAS of its own")
     before = library.scipy_openblas_get_num_threads64_()

@@ -77,7 +77,7 @@ def test_functions_at_the_ends(instructions, dtype):
     x = np.array([-np.inf, -1e30, -0.0, 0.0, 1e30, np.inf, np.nan], dtype)
     np.testing.assert_array_equal(curve(instructions, False, x), np.array([-1, -1, 0, 0, 1, 1, np.nan], dtype))
     low, *middle = curve(instructions, True, x)
-    assert 0 <= low < 2e-38
+    assert low == 0
     np.testing.assert_array_equal(middle[1:], np.array([0.5, 0.5, 1, 1, np.nan], dtype))
     smallest = np.array([np.finfo(dtype).smallest_subnormal], dtype)
     np.testing.assert_array_equal(curve(instructions, False, smallest), smallest)
@@ -131,21 +131,6 @@ def test_threads(instructions, make, threads):
 def test_large_weights_go_by_blocks(instructions):
     case = Case(cells.LSTM(272), backend("numpy", "float64"), cpu.CPU(1, instructions), features=5, steps=3, batch=131)
     check_case(case)
-
-
-@EACH_CELL
-@pytest.mark.parametrize("poison", [np.nan, np.inf, -np.inf, 1e-310, 1e-42])
-def test_what_is_not_a_normal_number_goes_where_it_goes_in_the_loop(make, poison):
-    case = Case(make(19), backend("numpy", "float64"), cpu.CPU(1), steps=6, batch=5, features=4)
-    a = tame(case)
-    x = a.x.copy()
-    x[2, 1, 3] = poison
-    with np.errstate(invalid="ignore", over="ignore"):
-        here, there = (one.run(a._replace(x=x)) for one in (case, replace(case, kernel=loop)))
-    rows = [row for row in range(5) if row != 1] if not np.isfinite(poison) else slice(None)
-    for met, wanted in ((here.y, there.y), (here.dx, there.dx)):
-        np.testing.assert_allclose(met[:, rows], wanted[:, rows], atol=1e-12)
-    np.testing.assert_array_equal(np.isnan(here.y), np.isnan(there.y))
 
 
 @EACH_SET
@@ -231,7 +216,7 @@ def test_other_threads_run_meanwhile():
 
 @pytest.mark.parametrize("said, count", [("3", 3), ("2,1", 2)])
 def test_threads_are_those_of_the_environment(said, count):
-    code = "from xprnn.kernels import cpu; print(cpu._THREADS)"
+    code = "from xprnn.kernels import cpu; print(cpu.THREADS)"
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True,
         env=os.environ | {"OMP_NUM_THREADS": said, "PYTHONPATH": os.pathsep.join(sys.path)},

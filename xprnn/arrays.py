@@ -3,6 +3,7 @@
 from typing import Any
 
 import array_api_compat
+import numpy as np
 
 from .types import Array, Namespace
 
@@ -10,10 +11,18 @@ from .types import Array, Namespace
 def namespace(*arrays: Array) -> Namespace:
     """The array-API namespace that all ``arrays`` belong to; ``None`` and Python scalars are passed over.
 
-    NumPy's is NumPy itself: it speaks the standard, and the wrapper imports all there is in NumPy (80 ms, 17 MB).
+    NumPy's is NumPy itself: it speaks the standard, and the wrapper imports all there is in NumPy (80 ms, 17 MB). It is
+    asked many times a call, and array_api_compat takes microseconds to answer: most of the time the type alone says it.
     """
+    if all(map(is_numpy, arrays)):
+        return np
     host = all(a is None or isinstance(a, (int, float)) or array_api_compat.is_numpy_array(a) for a in arrays)
     return array_api_compat.array_namespace(*arrays, use_compat=False if host else None)
+
+
+def is_numpy(x: Array) -> bool:
+    """Whether x is an array of NumPy's own class."""
+    return type(x) is np.ndarray
 
 
 def device(x: Array) -> Any:

@@ -5,13 +5,18 @@ import platform
 import shutil
 import sys
 import textwrap
+from collections.abc import Collection
 
 import numpy as np
 
 from ..backend import Status, available, backend
+from ..kernels import cpu
+from .blas import Blas, faster, features, installed
 
 WIDEST = 100  # columns of text that are still easy to read
 MUCH = 240  # characters of a reason that are shown without -v
+TO_FIX = "to fix it: "
+REBUILD = "install g++ or clang++, then, in a copy of the repository, pip install -v --force-reinstall --no-deps -e ."
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -22,11 +27,17 @@ def add(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Print the table."""
     statuses = available()
-    print(table(statuses, arguments.verbose, min(shutil.get_terminal_size().columns, WIDEST)))
+    columns = min(shutil.get_terminal_size().columns, WIDEST)
+    print(table(statuses, arguments.verbose, columns))
     if arguments.verbose:
-        print(f"\nauto       {backend('auto')}")
-        print(f"Python     {sys.version.split()[0]}, {platform.platform()}")
-        print(f"NumPy      {np.__version__} with {_blas()}")
+        about = {
+            "auto": [str(backend("auto"))],
+            "Python": [f"{sys.version.split()[0]}, {platform.platform()}"],
+            "NumPy": [np.__version__],
+            "BLAS": products(installed(), features()),
+            "CPU kernel": kernel(cpu.MISSING),
+        }
+        print("", *paragraphs(about, columns), sep="\n")
     return 0
 
 
@@ -42,8 +53,53 @@ def table(statuses: list[Status], verbose: bool, columns: int) -> str:
         if not status.usable or verbose:
             reason = _reason(status, verbose)
             found += _below("", reason, widths[0], columns)
-            found += _below("to fix it: ", status.remedy, widths[0], columns)
+            found += _below(TO_FIX, status.remedy, widths[0], columns)
     return "\n".join(found)
+
+
+def products(found: Blas, features: Collection[str]) -> list[str]:
+    """What computes NumPy's matrix products, and what would be faster."""
+    if found.core is None:
+        return [f"{found.name}; its kernels and threads cannot be asked for"]
+    running = f"{found.name}, kernels for {found.core}, {_threads(found.threads)}"
+    better = faster(found.core, features)
+    if better is None:
+        return [running]
+    unused = "they leave this processor's AVX-512 unused; others would be faster"
+    return [running, unused, f"{TO_FIX}set OPENBLAS_CORETYPE={better} in the environment"]
+
+
+def kernel(missing: str) -> list[str]:
+    """Whether the compiled kernel is there, what it uses and what it takes; or why not, and what mends it."""
+    if missing:
+        mend = "unset XPRNN_NATIVE" if "XPRNN_NATIVE" in missing else REBUILD
+        return [f"not there: {missing}; the loop runs in its place", f"{TO_FIX}{mend}"]
+    activations, cells = ", ".join(cpu.ACTIVATIONS), ", ".join(kind.__name__ for kind in cpu.KINDS)
+    return [
+        f"built; runs {cpu.INSTRUCTIONS[0]}, of {', '.join(cpu.INSTRUCTIONS)}",
+        f"{_threads(cpu.THREADS)}, {cpu.THREADS_REASON}",
+        f"takes RNN ({activations}), {cells}",
+        "in float32 and float64, on arrays of NumPy and of PyTorch on the CPU",
+    ]
+
+
+def paragraphs(about: dict[str, list[str]], columns: int) -> list[str]:
+    """The lines of each entry behind its name, one under the other, in so many columns."""
+    width = max(map(len, about)) + 2
+    found = []
+    for name, lines in about.items():
+        wrapped = [part for line in lines for part in _wrapped(line, columns - width)]
+        found += [(name if n == 0 else "").ljust(width) + line for n, line in enumerate(wrapped)]
+    return found
+
+
+def _threads(count: int | None) -> str:
+    return f"{count} thread{'' if count == 1 else 's'}"
+
+
+def _wrapped(line: str, columns: int) -> list[str]:
+    """A line in so many columns; one to be copied stays in one piece."""
+    return [line] if line.startswith(TO_FIX) else textwrap.wrap(line, max(columns, 40))
 
 
 def _reason(status: Status, verbose: bool) -> str:
@@ -58,12 +114,4 @@ def _below(label: str, text: str, indent: int, columns: int) -> list[str]:
     if not text:
         return []
     margin = " " * (indent + 2)
-    # A command is to be copied: it stays in one piece.
-    wrapped = [text] if label else textwrap.wrap(text, max(columns - len(margin), 40))
-    return [margin + (label if n == 0 else " " * len(label)) + line for n, line in enumerate(wrapped)]
-
-
-def _blas() -> str:
-    """The library that computes NumPy's matrix products."""
-    found = np.show_config(mode="dicts")["Build Dependencies"]["blas"]
-    return f"{found['name']} {found['version']}"
+    return [margin + line for line in _wrapped(label + text, columns - len(margin))]

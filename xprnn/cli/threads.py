@@ -5,13 +5,10 @@ slowest in each of them, they lose by a factor of ten and more where another pro
 """
 
 import contextlib
-import ctypes
 import os
 from collections.abc import Iterator
-from pathlib import Path
 
-import numpy as np
-
+from .blas import openblas
 from .problem import Problem
 
 VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")
@@ -23,7 +20,7 @@ def limited(count: int | None) -> Iterator[None]:
 
     It reaches the OpenBLAS in NumPy's wheels. With any other BLAS None does nothing and a count raises Problem.
     """
-    library = _openblas()
+    library = openblas()
     if library is None and count is not None:
         raise Problem(f"--threads is for the OpenBLAS of NumPy's wheels; for this one set {VARIABLES[0]}={count}")
     if library is None or (count is None and any(name in os.environ for name in VARIABLES)):
@@ -35,11 +32,3 @@ def limited(count: int | None) -> Iterator[None]:
         yield
     finally:
         library.scipy_openblas_set_num_threads64_(before)
-
-
-def _openblas() -> ctypes.CDLL | None:
-    """The OpenBLAS that NumPy's wheel brought along and has loaded, if it did."""
-    package = Path(np.__file__).parent
-    folders = (package.parent / "numpy.libs", package / ".dylibs")
-    found = [file for folder in folders for file in folder.glob("libscipy_openblas64_*")]
-    return ctypes.CDLL(str(found[0])) if found else None

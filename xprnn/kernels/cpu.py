@@ -4,31 +4,54 @@ Weights are packed once a call, the input's products are made for many steps at 
 their gates while they are still in a cache. Threads split the rows of the batch, and each walks the whole sequence. For
 a given number of threads results are the same from run to run; with another number the gradients of the parameters are
 summed in another order, and the last bits of all results may differ.
+
+XPRNN_NATIVE=0 in the environment leaves it out, when xprnn is installed as when it is imported.
 """
 
+import importlib
 import os
 import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from types import ModuleType
 from typing import Any, NamedTuple
 
 import array_api_compat
 
-from ..arrays import namespace
+from ..arrays import is_numpy, namespace
 from ..cells import GRU, LSTM, RNN, GRUResetBefore, PeepholeLSTM
 from ..cells.base import Cell
 from ..types import Array, Params
 
-try:
-    from . import _native  # type: ignore[attr-defined]
-except ImportError:  # built without a compiler
-    _native = None
 
-# The order is that of Kind in interface.h.
-_ACTIVATIONS = {"tanh": 0, "relu": 1, "identity": 2, "linear": 2}
-_KINDS = {LSTM: 3, PeepholeLSTM: 4, GRU: 5, GRUResetBefore: 6}
+def _loaded() -> tuple[ModuleType | None, str]:
+    """The compiled module, or None and why it is not there."""
+    if os.environ.get("XPRNN_NATIVE") == "0":
+        return None, "XPRNN_NATIVE=0 in the environment leaves it out"
+    try:
+        return importlib.import_module("._native", __package__), ""
+    except ModuleNotFoundError:
+        return None, "no compiler built it when xprnn was installed"
+
+
+def _threads() -> tuple[int, str]:
+    """How many threads are taken if nothing else is said, and why so many."""
+    said = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0]
+    if said.isdigit() and int(said) > 0:
+        return int(said), "as OMP_NUM_THREADS says"
+    cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+    return cores, "as many as there are cores"
+
+
+_native: Any
+_native, MISSING = _loaded()
 INSTRUCTIONS: tuple[str, ...] = tuple(_native.instruction_sets()) if _native else ()
 """The instruction sets that this machine has and the kernel was built for, the fastest first; none if it was not."""
+THREADS, THREADS_REASON = _threads()
+
+# The order is that of Kind in interface.h.
+ACTIVATIONS = {"tanh": 0, "relu": 1, "identity": 2, "linear": 2}
+KINDS = {LSTM: 3, PeepholeLSTM: 4, GRU: 5, GRUResetBefore: 6}
 
 
 class Tape(NamedTuple):
@@ -89,7 +112,7 @@ class CPU:
 
     def _numbers(self, cell: Cell, x: Array, reverse: bool) -> tuple:
         """What both ways begin with, in the order of ``Place`` in module.cpp."""
-        threads = self.threads or _THREADS
+        threads = self.threads or THREADS
         return self._instructions(), _kind(cell), threads, reverse, _format(x), *x.shape, cell.hidden
 
     def _instructions(self) -> str:
@@ -99,27 +122,18 @@ class CPU:
         return _native.saved_width(self._instructions(), _kind(cell), _format(x), cell.hidden)
 
 
-def _threads() -> int:
-    """As many as OMP_NUM_THREADS says, or as this process has cores."""
-    said = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0]
-    if said.isdigit() and int(said) > 0:
-        return int(said)
-    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
-
-
-_THREADS = _threads()
-
-
 def _kind(cell: Cell) -> int | None:
     """The number of a cell's kind; a class of the user's own, even a subclass, has none."""
-    return _ACTIVATIONS.get(cell.activation) if type(cell) is RNN else _KINDS.get(type(cell))
+    return ACTIVATIONS.get(cell.activation) if type(cell) is RNN else KINDS.get(type(cell))
 
 
 def _readable(x: Array) -> bool:
     """Whether x is floating in a precision that there is code for, and in memory that can be handed over."""
-    if array_api_compat.is_torch_array(x):
-        return x.device.type == "cpu" and not x.requires_grad and str(x.dtype) in ("torch.float32", "torch.float64")
-    return array_api_compat.is_numpy_array(x) and x.dtype.char in "fd"
+    if is_numpy(x):
+        return x.dtype.char in "fd"
+    if not array_api_compat.is_torch_array(x):
+        return False
+    return x.device.type == "cpu" and not x.requires_grad and str(x.dtype) in ("torch.float32", "torch.float64")
 
 
 def _format(x: Array) -> int:
@@ -144,6 +158,6 @@ def _pair(leaves: tuple) -> tuple:
 
 def _buffers(x: Array, arrays: tuple) -> Iterable[Array | None]:
     """The arrays as what exports a buffer: a tensor of torch as the NumPy array that shares its memory."""
-    if array_api_compat.is_torch_array(x):
+    if not is_numpy(x):
         return (a if a is None else a.numpy() for a in arrays)
     return arrays

@@ -37,7 +37,9 @@ def check_positive(layer: object, what: str, value: int) -> None:
 
 def is_count(value: object) -> bool:
     """Whether ``value`` is an integer above 0, and no bool."""
-    return isinstance(value, numbers.Integral) and not isinstance(value, bool) and int(value) > 0
+    if isinstance(value, int):  # most are, and to ask for more takes its time
+        return not isinstance(value, bool) and value > 0
+    return isinstance(value, numbers.Integral) and int(value) > 0
 
 
 def check_rate(what: str, rate: float) -> None:

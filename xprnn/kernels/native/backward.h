@@ -50,7 +50,7 @@ class BackwardRows {
           chunk(smaller(b.steps, CHUNK_ROWS / rows + 1)), d_row(spread<Real>(Cell::columns * padded)),
           h_row(spread<Real>(padded)), x_row(spread<Real>(b.features)), d(chunk * rows * d_row),
           dh(rows * h_row), dc(Cell::memory ? rows * padded : 0),
-          through(b.keep || Cell::two_steps ? rows * h_row : 0), dgated(Cell::two_steps ? rows * h_row : 0),
+          through(apart() ? rows * h_row : 0), dgated(Cell::two_steps ? rows * h_row : 0),
           gated(Cell::two_steps ? chunk * rows * H : 0), scattered(evenly_spaced() ? 0 : chunk * rows * x_row),
           panel(chunk * rows * PANEL<Real>), x_tiles(b.features, chunk * rows), h_tiles(H, chunk * rows),
           gated_tiles(Cell::two_steps ? H : 0, chunk * rows), db(Cell::columns * padded),
@@ -75,6 +75,8 @@ class BackwardRows {
     static constexpr long CHUNK_ROWS = 640;
 
     bool evenly_spaced() const { return rows == b.batch; }
+    // Whether what comes through the product with Wh is made on its own, and then added to dh.
+    bool apart() const { return b.keep || b.mask || Cell::two_steps; }
     bool real(long t, long row) const { return !b.mask || b.mask[t * b.mask_step + (first + row) * b.mask_row]; }
     // h (rows, H) on one side of step t: before it as the walk there went, or after it.
     const Real* state(long t, bool after) const {
@@ -121,15 +123,16 @@ class BackwardRows {
             product(rows, last, w.Wlast, {dgated, h_row, padded, nullptr, 0});
             reset(t, at, d_here);
         }
-        if (b.keep || Cell::two_steps) {
+        if (apart()) {
             product(rows, left, w.Wh, {through, h_row, padded, Cell::two_steps ? through.at(0) : nullptr, h_row});
             each_vector([&](long unit, long row) {
+                if (!real(t, row)) return;  // d is zero, but zero times an infinite weight is not
                 Vector<Real> v = load(through + row * h_row + unit);
                 if (b.keep) v *= load_some(b.keep + (first + row) * H + unit, H - unit);
                 store(dh + row * h_row + unit, load(dh + row * h_row + unit) + v);
             });
         } else {
-            product(rows, left, w.Wh, {dh, h_row, padded, Cell::carries || b.mask ? dh.at(0) : nullptr, h_row});
+            product(rows, left, w.Wh, {dh, h_row, padded, Cell::carries ? dh.at(0) : nullptr, h_row});
         }
     }
 
@@ -255,7 +258,7 @@ class BackwardRows {
     const long first, rows, H, padded, chunk, d_row, h_row, x_row;
     Buffer<Real> d;           // (chunk · rows, d_row), the cotangents of the gates
     Buffer<Real> dh, dc;      // (rows, h_row), (rows, padded)
-    Buffer<Real> through;     // (rows, h_row), what of dh comes through ⊙ keep
+    Buffer<Real> through;     // (rows, h_row), what of dh comes through the product, where it is made apart
     Buffer<Real> dgated;      // (rows, h_row), of r ⊙ h of a cell in two steps
     Buffer<Real> gated;       // (chunk · rows, H), r ⊙ h
     Buffer<Real> scattered;   // (chunk · rows, x_row), dx where its rows are not evenly spaced

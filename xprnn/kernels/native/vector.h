@@ -165,10 +165,12 @@ inline Vector<Real> tanh(Vector<Real> x) {
     return (Vector<Real>)((typename N::Bits)y ^ sign);
 }
 
-// 1 / (1 + e⁻ˣ). Within 2 units in the last place from x = -87.3 (float) or -708 (double) up; below, it stays as there.
+// 1 / (1 + e⁻ˣ). Within 2 units in the last place from x = -87.3 (float) or -708 (double) up; below, 0.
 template <class Real>
 inline Vector<Real> sigmoid(Vector<Real> x) {
-    return Real(1) / exp_plus_one<Real>(-clamped(x, Numbers<Real>::SIGMOID_END));
+    constexpr Real END = Numbers<Real>::SIGMOID_END;
+    const Vector<Real> y = Real(1) / exp_plus_one<Real>(-clamped(x, END));
+    return x < -END ? Vector<Real>{} : y;
 }
 
 // Whole arrays, for tests.

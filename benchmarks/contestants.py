@@ -1,0 +1,180 @@
+"""Who takes part in the CPU benchmark: each file's way to do a job, with all that needs doing once already done.
+
+A contestant takes a job and the number of threads, and gives two functions: ``infer(question) -> Answer`` with y alone,
+and ``train(question) -> Answer``, None where it cannot. What is imported is imported here, in a process of its own.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from cases import Answer
+
+
+class Contestant(NamedTuple):
+    """The two things that are timed."""
+
+    infer: object
+    train: object
+
+
+def xprnn(job, threads):
+    """A Model of one layer on NumPy, as a user would call it; arrays are time-first in memory, as all others have."""
+    import xprnn as xr
+
+    layer = {"RNN": xr.RNN, "LSTM": xr.LSTM, "GRU": xr.GRU}[job.cell](job.sizes.H)
+    model = xr.Model(layer, input_shape=(None, job.sizes.D))
+    weights = job.weights | {"b": job.weights["bx"] + job.weights["bh"]}
+    model.params = {"0": {name: weights[name] for name in model.params["0"]}}
+
+    def infer(question):
+        return Answer(model(question.x.swapaxes(0, 1)).swapaxes(0, 1))
+
+    def train(question):
+        y, _, tape = model.forward(question.x.swapaxes(0, 1))
+        dx, _, grads = model.backward(tape, question.dy.swapaxes(0, 1))
+        return Answer(y.swapaxes(0, 1), dx.swapaxes(0, 1), grads["0"]["Wx"], grads["0"]["Wh"])
+
+    return Contestant(infer, train)
+
+
+def torch(job, threads):
+    """torch.nn, eager: inference mode, and autograd."""
+    import torch
+
+    torch.set_num_threads(threads)
+    module = getattr(torch.nn, job.cell)(job.sizes.D, job.sizes.H)
+    theirs = {"weight_ih_l0": "Wx", "weight_hh_l0": "Wh", "bias_ih_l0": "bx", "bias_hh_l0": "bh"}
+    module.load_state_dict({name: torch.from_numpy(job.weights[ours].T.copy()) for name, ours in theirs.items()})
+    parameters = list(module.parameters())
+
+    def infer(question):
+        with torch.inference_mode():
+            return Answer(module(torch.from_numpy(question.x))[0].numpy())
+
+    def train(question):
+        x = torch.from_numpy(question.x).requires_grad_()
+        y, _ = module(x)
+        dx, dWx, dWh, *_ = torch.autograd.grad(y, [x, *parameters], torch.from_numpy(question.dy))
+        return Answer(y.detach().numpy(), dx.numpy(), dWx.numpy().T, dWh.numpy().T)
+
+    return Contestant(infer, train)
+
+
+def onnxruntime(job, threads):
+    """One operator in a session; inference only."""
+    import onnx
+    import onnxruntime
+
+    from xprnn.io.layouts import reorder
+
+    have, want = {"RNN": ("h", "h"), "LSTM": ("ifgo", "iofg"), "GRU": ("rzn", "zrn")}[job.cell]
+    w = {name: reorder(a, have, want) for name, a in job.weights.items()}
+    weights = {"W": w["Wx"].T, "R": w["Wh"].T, "B": np.concatenate([w["bx"], w["bh"]])}
+    weights = [onnx.numpy_helper.from_array(np.ascontiguousarray(a[None]), name) for name, a in weights.items()]
+    reset = {"linear_before_reset": 1} if job.cell == "GRU" else {}
+    node = onnx.helper.make_node(job.cell, ["x", "W", "R", "B"], ["y"], hidden_size=job.sizes.H, **reset)
+    x, y = (onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None) for name in "xy")
+    graph = onnx.helper.make_graph([node], "job", [x], [y], weights)
+    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=8)
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+
+    def infer(question):
+        return Answer(session.run(None, {"x": question.x})[0][:, 0])
+
+    return Contestant(infer, None)
+
+
+def jax(job, threads):
+    """jax.jit of one lax.scan over the steps, the input's products before it, all gates in one product a step."""
+    import jax
+    import jax.numpy as jnp
+
+    def rnn(carry, u, w):
+        h = jnp.tanh(u + carry @ w["Wh"] + w["bh"])
+        return h, h
+
+    def lstm(carry, u, w):
+        h, c = carry
+        i, f, g, o = jnp.split(u + h @ w["Wh"] + w["bh"], 4, axis=-1)
+        c = jax.nn.sigmoid(f) * c + jax.nn.sigmoid(i) * jnp.tanh(g)
+        h = jax.nn.sigmoid(o) * jnp.tanh(c)
+        return (h, c), h
+
+    def gru(h, u, w):
+        (ur, uz, un), (vr, vz, vn) = jnp.split(u, 3, axis=-1), jnp.split(h @ w["Wh"] + w["bh"], 3, axis=-1)
+        z = jax.nn.sigmoid(uz + vz)
+        h = (1 - z) * jnp.tanh(un + jax.nn.sigmoid(ur + vr) * vn) + z * h
+        return h, h
+
+    step = {"RNN": rnn, "LSTM": lstm, "GRU": gru}[job.cell]
+
+    @jax.jit
+    def run(w, x):
+        zero = jnp.zeros((x.shape[1], job.sizes.H), x.dtype)
+        begin = (zero, zero) if job.cell == "LSTM" else zero
+        return jax.lax.scan(lambda carry, u: step(carry, u, w), begin, x @ w["Wx"] + w["bx"])[1]
+
+    @jax.jit
+    def both(w, x, dy):
+        y, pullback = jax.vjp(run, w, x)
+        return y, *pullback(dy)
+
+    weights = {name: jnp.asarray(a) for name, a in job.weights.items()}
+
+    def infer(question):
+        return Answer(np.asarray(run(weights, question.x)))
+
+    def train(question):
+        y, dw, dx = jax.block_until_ready(both(weights, question.x, question.dy))
+        return Answer(*map(np.asarray, (y, dx, dw["Wx"], dw["Wh"])))
+
+    return Contestant(infer, train)
+
+
+def numpy(job, threads):
+    """The textbook's loop in NumPy, gate by gate."""
+    import textbook
+
+    def infer(question):
+        return Answer(textbook.forward(job.cell, job.weights, question.x)[0])
+
+    def train(question):
+        y, tape = textbook.forward(job.cell, job.weights, question.x)
+        return Answer(y, *textbook.backward(job.cell, job.weights, tape, question.dy))
+
+    return Contestant(infer, train)
+
+
+def limit(job, threads):
+    """No network: only its matrix products, by NumPy's BLAS into arrays that are there. It has no answer to check."""
+    T, B, D, H = job.sizes
+    Wx, Wh = job.weights["Wx"], job.weights["Wh"]
+    width = Wx.shape[1]
+    Wx_T, Wh_T = np.ascontiguousarray(Wx.T), np.ascontiguousarray(Wh.T)
+    u, z = np.empty((T * B, width), "f"), np.zeros((T, B, width), "f")
+    dz = np.random.default_rng(0).standard_normal((T, B, width), dtype="f")
+    dx, dWx, dWh, dh = (np.empty(shape, "f") for shape in ((T * B, D), (D, width), (H, width), (B, H)))
+
+    def infer(question):
+        np.dot(question.x.reshape(T * B, D), Wx, out=u)
+        for t in range(T):
+            np.dot(question.dy[t], Wh, out=z[t])
+        return Answer(None)
+
+    def train(question):
+        infer(question)
+        for t in range(T):
+            np.dot(dz[t], Wh_T, out=dh)
+        flat = dz.reshape(T * B, width)
+        np.dot(flat, Wx_T, out=dx)
+        np.dot(question.x.reshape(T * B, D).T, flat, out=dWx)
+        np.dot(question.dy.reshape(T * B, H).T, flat, out=dWh)
+        return Answer(None)
+
+    return Contestant(infer, train)
+
+
+ALL = {one.__name__: one for one in (torch, onnxruntime, jax, numpy, limit)}

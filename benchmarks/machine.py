@@ -1,0 +1,95 @@
+"""What a benchmark ran on: the processor, the versions, the BLAS and the kernel's instructions.
+
+Nothing is imported before it is asked for: what the libraries read from the environment can be set first.
+"""
+
+import ctypes
+import os
+import platform
+import statistics
+import time
+from importlib import metadata
+from pathlib import Path
+
+VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+PACKAGES = ("numpy", "torch", "onnxruntime", "jax")
+
+
+def threads(count):
+    """The environment in which NumPy, torch and the kernel take ``count`` threads; they read it when imported."""
+    return dict.fromkeys(VARIABLES, str(count))
+
+
+def describe():
+    """The machine and the software, for a result's file; it imports NumPy and xprnn, and none of the others."""
+    return {
+        "date": time.strftime("%Y-%m-%d"),
+        "processor": processor(),
+        "cores": cores(),
+        "system": f"{platform.system()} {platform.release()}",
+        "python": platform.python_version(),
+        "versions": versions(),
+        "blas": blas(),
+        "kernel": instructions(),
+        "threads": os.environ.get(VARIABLES[0], "as many as there are cores"),
+    }
+
+
+def processor():
+    """The processor's name."""
+    path = Path("/proc/cpuinfo")
+    lines = path.read_text().splitlines() if path.exists() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()
+
+
+def cores():
+    """How many cores this process may run on."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+
+
+def versions():
+    """The version of each package that is installed."""
+    found = {}
+    for name in PACKAGES:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def blas():
+    """NumPy's BLAS with its version, and for an OpenBLAS of its wheels the kernels it runs: "Haswell", "SkylakeX"."""
+    import numpy as np
+
+    built = np.show_config(mode="dicts")["Build Dependencies"]["blas"]
+    found = {"name": f"{built['name']} {built['version']}"}
+    package = Path(np.__file__).parent
+    folders = (package.parent / "numpy.libs", package / ".dylibs")
+    files = [file for folder in folders for file in folder.glob("libscipy_openblas64_*")]
+    if files:
+        library = ctypes.CDLL(str(files[0]))
+        library.scipy_openblas_get_corename64_.restype = ctypes.c_char_p
+        found |= {"core": library.scipy_openblas_get_corename64_().decode()}
+        found |= {"threads": library.scipy_openblas_get_num_threads64_()}
+    return found
+
+
+def instructions():
+    """The instruction set that xprnn's compiled kernel uses; None where it was not built."""
+    from xprnn.kernels.cpu import INSTRUCTIONS
+
+    return INSTRUCTIONS[0] if INSTRUCTIONS else None
+
+
+def spread(values):
+    """The median of ``values`` with the quarters below and above it, and the least and the most."""
+    values = sorted(values)
+    low, _, high = statistics.quantiles(values, n=4, method="inclusive") if len(values) > 1 else values * 3
+    return {"median": statistics.median(values), "quarters": [low, high], "range": [values[0], values[-1]]}
+
+
+def ratios(theirs, ours):
+    """The spread of their time by ours, round by round: above 1 we are faster."""
+    return spread([a / b for a, b in zip(theirs, ours, strict=True)])

@@ -1,0 +1,29 @@
+"""What the benchmarks compute from their times, by value, and what they say of the machine."""
+
+import json
+
+import machine
+import numpy as np
+import pytest
+
+
+def test_the_machine_is_described_in_json():
+    about = json.loads(json.dumps(machine.describe()))
+    assert about["versions"]["numpy"] == np.__version__
+    assert about["cores"] >= 1 and about["processor"]
+    assert about["blas"]["name"]
+
+
+def test_threads_are_set_for_every_library():
+    assert machine.threads(2) == {"OMP_NUM_THREADS": "2", "OPENBLAS_NUM_THREADS": "2", "MKL_NUM_THREADS": "2"}
+
+
+def test_spread():
+    assert machine.spread([5, 1, 2, 4, 3]) == {"median": 3, "quarters": [2, 4], "range": [1, 5]}
+    assert machine.spread([7.0]) == {"median": 7.0, "quarters": [7.0, 7.0], "range": [7.0, 7.0]}
+
+
+def test_ratios_are_taken_round_by_round():
+    assert machine.ratios([2, 30, 8], [1, 10, 2]) == {"median": 3, "quarters": [2.5, 3.5], "range": [2, 4]}
+    with pytest.raises(ValueError, match="shorter"):
+        machine.ratios([1, 2], [1])
