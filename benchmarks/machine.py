@@ -4,20 +4,33 @@ Nothing is imported before it is asked for: what the libraries read from the env
 """
 
 import ctypes
+import json
 import os
 import platform
 import statistics
+import subprocess
+import sys
 import time
 from importlib import metadata
 from pathlib import Path
 
+ROOT = Path(__file__).resolve().parents[1]
 VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 PACKAGES = ("numpy", "torch", "onnxruntime", "jax")
+sys.path.insert(0, str(ROOT))  # the xprnn of this checkout, installed or not
 
 
 def threads(count):
     """The environment in which NumPy, torch and the kernel take ``count`` threads; they read it when imported."""
     return dict.fromkeys(VARIABLES, str(count))
+
+
+def child(script, arguments, count, **environment):
+    """What ``script`` prints as JSON in a process of its own with ``count`` threads."""
+    environment = os.environ | threads(count) | environment
+    command = [sys.executable, script, *map(str, arguments)]
+    done = subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE, text=True)
+    return json.loads(done.stdout)
 
 
 def describe():
@@ -93,3 +106,9 @@ def spread(values):
 def ratios(theirs, ours):
     """The spread of their time by ours, round by round: above 1 we are faster."""
     return spread([a / b for a, b in zip(theirs, ours, strict=True)])
+
+
+def shown(found, digits=2):
+    """A spread as people read it: the median and the quarters."""
+    low, high = found["quarters"]
+    return f"{found['median']:.{digits}f} ({low:.{digits}f}–{high:.{digits}f})"

@@ -82,6 +82,7 @@ LAYERS = RECURRENT | {
         Sequential(Embedding(3, 4, mask_zero=True), LSTM(3), Dropout(0.3), GRU(3), Dense(2)),
         _TOKENS,
     ),
+    "Sequential-bare": (Sequential(Sequential(Dropout(0.3)), Flip(), GRU(3, segment=2), Dense(2)), _STEPS),
     "Sequential-shared": (Sequential(_SHARED, RNN(3), _SHARED, Pooling("mean")), _STEPS),
     "TimeDistributed": (TimeDistributed(Dense(3, "tanh")), _STEPS),
 }

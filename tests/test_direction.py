@@ -34,7 +34,7 @@ def test_the_last_output_is_that_of_each_sequences_end(backend, cell, reverse):
         np.testing.assert_allclose(backend.to_numpy(a), backend.to_numpy(b), rtol=1e-12, atol=1e-14)
 
 
-def test_two_directions_are_merged_step_by_step():
+def test_two_directions_give_the_same_kind_of_output():
     last = Direction(cells.GRU(2), return_sequences=False)
-    with pytest.raises(ValueError, match="have return_sequences=True"):
+    with pytest.raises(ValueError, match="the whole sequence both, or the last output alone"):
         xr.Bidirectional(last, Direction(cells.GRU(2), reverse=True))

@@ -1,5 +1,6 @@
 """A cell over time where the answer is known without it: sums, masks, pieces, and which kernel ran what."""
 
+import tracemalloc
 from dataclasses import dataclass
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 
 from xprnn import cells
 from xprnn.kernels import KERNELS, choose, loop
-from xprnn.kernels.record import Record
+from xprnn.kernels.record import Pieces, Record
 from xprnn.scan import scan, scan_vjp, zero_state
 from xprnn.testing import check_cell
 
@@ -128,12 +129,52 @@ def test_truncation_is_not_passing_ds_on():
 def test_checkpointing_keeps_no_tape_and_computes_each_piece_again():
     kernel = Counting()
     _, _, tape = scan(SUM, ONES, column(*range(7)), segment=3, kernel=kernel)
-    assert [piece.tape for piece in tape.pieces] == [None] * 3
+    assert tape.tapes == [None] * 3
     assert kernel.calls == [("forward", 3, False), ("forward", 3, False), ("forward", 1, False)]
     kernel.calls.clear()
     scan_vjp(SUM, ONES, tape, column(*range(7)))
     back = [(("forward", n, True), ("backward", n)) for n in (1, 3, 3)]
     assert kernel.calls == [call for pair in back for call in pair]
+
+
+@pytest.mark.parametrize("segment", [None, 2])
+def test_what_nobody_wants_does_not_come_back(segment):
+    y, end, tape = scan(SUM, ONES, column(1, 2, 3), segment=segment, outputs=False)
+    assert y is None
+    np.testing.assert_array_equal(end, [[[6]]])
+    dx, ds, dp = scan_vjp(SUM, ONES, tape, None, (np.ones((1, 1)),), inputs=False)
+    assert dx is None
+    np.testing.assert_array_equal(ds, [[[1]]])
+    np.testing.assert_array_equal(dp["Wx"], [[6]])
+
+
+def test_checkpointing_holds_a_piece_at_a_time():
+    cell, x = cells.LSTM(16), np.random.default_rng(0).normal(size=(900, 4, 2))
+    p = cell.init(np.random.default_rng(1), 2)
+
+    def peak(segment):
+        tracemalloc.start()
+        _, end, tape = scan(cell, p, x, segment=segment, outputs=False)
+        scan_vjp(cell, p, tape, None, end, inputs=False)
+        _, most = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        return most
+
+    assert peak(30) < peak(None) / 10
+
+
+def test_pieces_become_one_array(row):
+    steps = np.arange(12.0).reshape(6, 1, 2)
+    pieces = Pieces(row.xp, 6)
+    for cut in (slice(4, 6), slice(2, 4), slice(0, 2)):
+        pieces.put(cut, row.put(steps[cut]))
+    np.testing.assert_array_equal(row.get(pieces.array()), steps)
+
+
+def test_the_only_piece_is_not_copied():
+    pieces, whole = Pieces(np, 3), column(1, 2, 3)
+    pieces.put(slice(0, 3), whole)
+    assert pieces.array() is whole
 
 
 def test_inference_keeps_nothing():

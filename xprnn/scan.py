@@ -5,32 +5,32 @@ way back are checkpointing; not passing ``ds`` from one call to the one before i
 length one are streaming.
 """
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from . import tree
 from .arrays import device, namespace
 from .cells.base import Cell
 from .kernels import Kernel, choose
+from .kernels.record import Pieces, Record
 from .ops.masks import clean
 from .types import Array, Params
 
 
-class Piece(NamedTuple):
-    """A cut of time, what entered it, and its tape; a tape of None is made again when it is needed."""
-
-    cut: slice
-    x: Array
-    s: tuple
-    mask: Array | None
-    tape: Any
-
-
 class Tape(NamedTuple):
-    """What ``scan_vjp`` needs: the kernel that ran, the direction, and the pieces in the order they were walked."""
+    """What ``scan_vjp`` needs: who ran over what, in which cuts of time, in the order they were walked.
+
+    tapes:  the kernel's of each cut; those of None are made again when they are needed.
+    starts: for that the states that entered each cut, (cuts, B, n) for each leaf. All that is held from cut to cut is
+            in one array: small ones between large ones that come and go leave holes that nothing fits in.
+    """
 
     kernel: Kernel
     reverse: bool
-    pieces: list[Piece]
+    x: Array
+    mask: Array | None
+    cuts: list[slice]
+    tapes: list
+    starts: tuple[Array, ...]
 
 
 def zero_state(cell: Cell, x: Array) -> tuple[Array, ...]:
@@ -50,50 +50,61 @@ def scan(
     segment: int | None = None,
     kernel: Kernel | None = None,
     tape: bool = True,
-) -> tuple[Array, tuple, Tape | None]:
+    outputs: bool = True,
+) -> tuple[Array | None, tuple, Tape | None]:
     """Run ``cell`` over x (T, B, D), T ≥ 1, from the state ``s`` (zeros if None) -> ys (T, B, H), the last state, tape.
 
     mask:    (T, B, 1) bool; where it is False the state stays, y is 0, and x may hold anything, NaN included.
     reverse: walk from the last step to the first; with right padding each row then starts at its own end.
     segment: keep only the states between pieces of this many steps and compute the rest again on the way back:
-             memory O(T/segment + segment) for one forward more (Chen et al., 2016).
-    tape:    False for inference: None comes back in its place.
+             memory O(T/segment + segment) for one forward more (Chen et al., 2016), besides x and ys.
+    tape:    False for inference: None comes back in its place. outputs: likewise, where the last state is all.
     """
     xp, T = namespace(x), x.shape[0]
     kernel = kernel or choose(cell, x, mask)
     s = zero_state(cell, x) if s is None else s
-    if mask is not None:
-        x = clean(xp, x, mask[..., 0])
     size = segment or T
-    cuts = [slice(start, min(start + size, T)) for start in range(0, T, size)]
-    pieces, ys = [], []
-    for cut in reversed(cuts) if reverse else cuts:
-        part, rows = x[cut, ...], None if mask is None else mask[cut, ...]
-        y, end, saved = kernel.forward(cell, p, part, s, rows, reverse, tape and segment is None)
-        pieces.append(Piece(cut, part, s, rows, saved))
-        ys.append(y)
-        s = end
-    return _join(xp, ys, reverse), s, Tape(kernel, reverse, pieces) if tape else None
+    cuts = [slice(start, min(start + size, T)) for start in range(0, T, size)][:: -1 if reverse else 1]
+    ys, tapes, starts = Pieces(xp, T), [], Record(xp, len(cuts))
+    for n, cut in enumerate(cuts):
+        if tape and segment is not None:
+            starts.put(n, s)
+        part, rows = _part(x, mask, cut)
+        y, s, saved = kernel.forward(cell, p, part, s, rows, reverse, tape and segment is None)
+        tapes.append(saved)
+        if outputs:
+            ys.put(cut, y)
+    kept = Tape(kernel, reverse, x, mask, cuts, tapes, starts.arrays()) if tape else None
+    return ys.array() if outputs else None, s, kept
 
 
 def scan_vjp(
-    cell: Cell, p: Params, tape: Tape, dys: Array | None, ds: tuple | None = None
-) -> tuple[Array, tuple, Params]:
-    """From the cotangents of ys and of the last state (None: zero) -> dx, the initial state's cotangent, dp."""
-    kernel, reverse, pieces = tape
-    xp = namespace(pieces[0].x)
-    ds = zero_state(cell, pieces[0].x) if ds is None else ds
-    dxs: list[Array] = []
+    cell: Cell, p: Params, tape: Tape, dys: Array | None, ds: tuple | None = None, *, inputs: bool = True
+) -> tuple[Array | None, tuple, Params]:
+    """From the cotangents of ys and of the last state (None: zero) -> dx, the initial state's cotangent, dp.
+
+    inputs: False where dx is not wanted: None comes back in its place.
+    """
+    kernel, reverse, x, mask, cuts, tapes, starts = tape
+    ds = zero_state(cell, x) if ds is None else ds
+    dxs = Pieces(namespace(x), x.shape[0])
     dp: Params = {}
-    for cut, x, s, mask, kept in reversed(pieces):
-        saved = kernel.forward(cell, p, x, s, mask, reverse)[2] if kept is None else kept
-        dx, ds, more = kernel.backward(cell, p, saved, None if dys is None else dys[cut, ...], ds)
+    for n, cut in reversed(list(enumerate(cuts))):
+        saved, dy = tapes[n], None if dys is None else dys[cut, ...]
+        if saved is None:
+            part, rows = _part(x, mask, cut)
+            _, _, saved = kernel.forward(cell, p, part, tuple(a[n, ...] for a in starts), rows, reverse)
+        dx, ds, more = kernel.backward(cell, p, saved, dy, ds)
+        del saved  # before the next is made
         dp = tree.map(lambda a, b: a + b, dp, more) if dp else more
-        dxs.append(dx)
-    return _join(xp, dxs, not reverse), ds, dp
+        if inputs:
+            dxs.put(cut, dx)
+    return dxs.array() if inputs else None, ds, dp
 
 
-def _join(xp: Any, parts: list[Array], backwards: bool) -> Array:
-    if len(parts) == 1:
-        return parts[0]
-    return xp.concat(parts[::-1] if backwards else parts)
+def _part(x: Array, mask: Array | None, cut: slice) -> tuple[Array, Array | None]:
+    """A cut of x and of the mask; nothing that padding holds reaches a product."""
+    if mask is None:
+        return x[cut, ...], None
+    rows = mask[cut, ...]
+    return clean(namespace(x), x[cut, ...], rows[..., 0]), rows

@@ -1,4 +1,4 @@
-"""Where the steps of a sequence are written down, one after the other."""
+"""Where the steps of a sequence, or pieces of it, are written down one after the other."""
 
 from ..arrays import device, writeable
 from ..types import Array, Namespace
@@ -47,3 +47,28 @@ class Record:
             slab = [None] * self._steps
             self._kept.append((len(self._slabs), slab))
         self._slabs.append(slab)
+
+
+class Pieces:
+    """Cuts of an array over time that become the whole (steps, ...) array; each step is in one of them.
+
+    Where the library can write, they fill one array from the start, so nothing is held twice.
+    """
+
+    def __init__(self, xp: Namespace, steps: int) -> None:
+        self._xp, self._steps = xp, steps
+        self._parts: dict[int, Array] = {}
+
+    def put(self, cut: slice, part: Array) -> None:
+        """Write down ``part``, the steps of ``cut``. The only piece, all steps, is the whole array."""
+        if part.shape[0] == self._steps or not writeable(part):
+            self._parts[cut.start] = part
+            return
+        if not self._parts:
+            self._parts[0] = self._xp.empty((self._steps, *part.shape[1:]), dtype=part.dtype, device=device(part))
+        self._parts[0][cut, ...] = part
+
+    def array(self) -> Array:
+        """The whole array."""
+        parts = [self._parts[start] for start in sorted(self._parts)]
+        return parts[0] if len(parts) == 1 else self._xp.concat(parts)

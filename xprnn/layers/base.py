@@ -77,3 +77,7 @@ class Layer(ABC):
     @abstractmethod
     def backward(self, p: Params, tape: Any, dy: Array | None, dstate: State) -> tuple[Array | None, State, Params]:
         """dx, the cotangent of the initial state, and the gradients of ``p``, from those of y and the final state."""
+
+    def gradients(self, p: Params, tape: Any, dy: Array | None, dstate: State) -> Params:
+        """The gradients of ``p`` alone, as ``backward`` gives them; a layer that saves by it has a way of its own."""
+        return self.backward(p, tape, dy, dstate)[2]

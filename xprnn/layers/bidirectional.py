@@ -23,8 +23,8 @@ class Bidirectional(Layer):
 
     merge: "concat" [a, b] (B, T, H1 + H2), "sum" a + b, "mean" (a + b) / 2, "mul" a ⊙ b.
     State: (forward's, backward's).
-    Each direction starts at its own end of every sequence, so the last output merges the forward direction's last
-    step with the backward direction's last, which stands at time 0.
+    With return_sequences=False in both, their last outputs are merged: each direction starts at its own end of every
+    sequence, so the forward direction's last step meets the backward direction's last, which stands at time 0.
     Source: Schuster and Paliwal, Bidirectional recurrent neural networks (1997).
     """
 
@@ -39,8 +39,8 @@ class Bidirectional(Layer):
             raise ValueError(f"merge={self.merge!r} wants two outputs of one width, not {sizes[0]} and {sizes[1]}")
         if self.forward_layer.reverse or not self.backward_layer.reverse:
             raise ValueError("of Bidirectional's layers the first has reverse=False and the second reverse=True")
-        if self.forward_layer.shortens or self.backward_layer.shortens:
-            raise ValueError("Bidirectional's layers have return_sequences=True, its outputs are merged step by step")
+        if self.forward_layer.return_sequences != self.backward_layer.return_sequences:
+            raise ValueError("Bidirectional's layers give the whole sequence both, or the last output alone")
 
     @property
     def rank(self) -> int | None:
@@ -51,13 +51,17 @@ class Bidirectional(Layer):
         return self.forward_layer.state_sizes, self.backward_layer.state_sizes
 
     @property
+    def shortens(self) -> bool:
+        return self.forward_layer.shortens
+
+    @property
     def streams(self) -> bool:
         return False
 
     def init(self, rng: Generator, shape: Shape) -> tuple[Params, Shape]:
-        forward, (T, a) = self.forward_layer.init(rng, shape)
-        backward, (_, b) = self.backward_layer.init(rng, shape)
-        return {"forward": forward, "backward": backward}, (T, a + b if self.merge == "concat" else a)  # type: ignore[operator]
+        forward, (*time, a) = self.forward_layer.init(rng, shape)
+        backward, (*_, b) = self.backward_layer.init(rng, shape)
+        return {"forward": forward, "backward": backward}, (*time, a + b if self.merge == "concat" else a)  # type: ignore[operator]
 
     def forward(self, p: Params, x: Array, state: State, ctx: Context) -> tuple[Array, State, Any]:
         s_a, s_b = (None, None) if state is None else state
@@ -68,25 +72,22 @@ class Bidirectional(Layer):
         return self._join(a, b), (end_a, end_b), (tape_a, tape_b, a, b)
 
     def backward(self, p: Params, tape: Any, dy: Array | None, dstate: State) -> tuple[Array | None, State, Params]:
+        (dx_a, ds_a, dp_a), (dx_b, ds_b, dp_b) = (one.backward(*back) for one, back in self._split(p, tape, dy, dstate))
+        return dx_a + dx_b, (ds_a, ds_b), {"forward": dp_a, "backward": dp_b}
+
+    def gradients(self, p: Params, tape: Any, dy: Array | None, dstate: State) -> Params:
+        a, b = (one.gradients(*back) for one, back in self._split(p, tape, dy, dstate))
+        return {"forward": a, "backward": b}
+
+    def _split(self, p: Params, tape: Any, dy: Array | None, dstate: State) -> list[tuple[Direction, tuple]]:
+        """Each direction with its part of what comes back."""
         tape_a, tape_b, a, b = tape
         da, db = (None, None) if dy is None else self._join_vjp(a, b, dy)
         ds_a, ds_b = (None, None) if dstate is None else dstate
-        dx_a, ds_a, dp_a = self.forward_layer.backward(p["forward"], tape_a, da, ds_a)
-        dx_b, ds_b, dp_b = self.backward_layer.backward(p["backward"], tape_b, db, ds_b)
-        return dx_a + dx_b, (ds_a, ds_b), {"forward": dp_a, "backward": dp_b}
-
-    def final(self, state: State, any_step: Array | None) -> Array:
-        """The last outputs of both directions (B, H), merged: 0 in rows without a step."""
-        return self._join(self.forward_layer.final(state[0], any_step), self.backward_layer.final(state[1], any_step))
-
-    def final_vjp(self, state: State, any_step: Array | None, dy: Array) -> State:
-        """The last states' cotangents from that of ``final``'s result."""
-        a, b = self.forward_layer.final(state[0], any_step), self.backward_layer.final(state[1], any_step)
-        da, db = self._join_vjp(a, b, dy)
-        return (
-            self.forward_layer.final_vjp(state[0], any_step, da),
-            self.backward_layer.final_vjp(state[1], any_step, db),
-        )
+        return [
+            (self.forward_layer, (p["forward"], tape_a, da, ds_a)),
+            (self.backward_layer, (p["backward"], tape_b, db, ds_b)),
+        ]
 
     def _join(self, a: Array, b: Array) -> Array:
         if self.merge == "concat":

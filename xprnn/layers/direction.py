@@ -83,32 +83,32 @@ class Direction(Layer):
             cell_p |= {"keep": ctx.key.fold("recurrent").keep(xp, x, shape, self.recurrent_dropout)}
         s = self._initial(xp, p, x) if state is None else state
         ys, end, tape = scan(
-            self.cell, cell_p, x, s, mask=mask, reverse=self.reverse, segment=self.segment, tape=ctx.tape
-        )
+            self.cell, cell_p, x, s, mask=mask, reverse=self.reverse, segment=self.segment, tape=ctx.tape,
+            outputs=self.return_sequences,
+        )  # fmt: skip
         any_step = None if ctx.mask is None or self.return_sequences else xp.any(ctx.mask, axis=1)
-        y = _swap(xp, ys) if self.return_sequences else self.final(end, any_step)
+        y = clean(xp, end[0], any_step) if ys is None else _swap(xp, ys)
         return y, end, (cell_p, tape, state is None, end, any_step)
 
     def backward(self, p: Params, tape: Any, dy: Array | None, dstate: State) -> tuple[Array, State, Params]:
+        dx, ds, dp = self._backward(tape, dy, dstate, True)
+        return _swap(namespace(dx), dx), ds, dp
+
+    def gradients(self, p: Params, tape: Any, dy: Array | None, dstate: State) -> Params:
+        return self._backward(tape, dy, dstate, False)[2]
+
+    def _backward(self, tape: Any, dy: Array | None, dstate: State, inputs: bool) -> tuple[Any, State, Params]:
+        """``backward`` with dx (T, B, D), or None unless ``inputs``."""
         cell_p, kept, began, end, any_step = tape
-        if dy is not None and not self.return_sequences:
-            last = self.final_vjp(end, any_step, dy)
+        xp = namespace(end[0])
+        if dy is not None and not self.return_sequences:  # what comes back to the last output does so to the last state
+            last = (clean(xp, dy, any_step), *(xp.zeros_like(a) for a in end[1:]))
             dy, dstate = None, last if dstate is None else tree.map(lambda a, b: a + b, last, dstate)
-        dys = None if dy is None else _swap(namespace(dy), dy)
-        dx, ds, dp = scan_vjp(self.cell, cell_p, kept, dys, dstate)
-        xp = namespace(dx)
+        dys = None if dy is None else _swap(xp, dy)
+        dx, ds, dp = scan_vjp(self.cell, cell_p, kept, dys, dstate, inputs=inputs)
         for name, a in zip(self._begin(), ds, strict=False):
             dp[name] = xp.sum(a, axis=0) if began else xp.zeros_like(a[0, :])
-        return _swap(xp, dx), ds, dp
-
-    def final(self, state: State, any_step: Array | None) -> Array:
-        """The last output (B, H), given the last state: 0 in rows without a step."""
-        return clean(namespace(state[0]), state[0], any_step)
-
-    def final_vjp(self, state: State, any_step: Array | None, dy: Array) -> State:
-        """The last state's cotangent from that of ``final``'s result."""
-        xp = namespace(dy)
-        return (clean(xp, dy, any_step), *(xp.zeros_like(a) for a in state[1:]))
+        return dx, ds, dp
 
     def _initial(self, xp: Namespace, p: Params, x: Array) -> tuple[Array, ...]:
         zeros = zero_state(self.cell, x)

@@ -5,8 +5,6 @@ from dataclasses import KW_ONLY, dataclass, fields
 from typing import Any
 
 from .. import cells as _cells
-from .. import tree
-from ..arrays import namespace
 from ..types import Array, Generator, Params, Shape, Sizes, State
 from . import shapes
 from .base import Context, Layer
@@ -67,10 +65,12 @@ class Stack(Layer):
 
     @property
     def layers(self) -> tuple[Direction | Bidirectional, ...]:
-        """The layers that this one stacks."""
+        """The layers that this one stacks; the last gives its last output alone unless ``return_sequences``."""
+        forward, backward = self.cell_stack(), self.backward_stack()
+        whole = (True,) * (len(forward) - 1) + (self.return_sequences,)
         if not self.bidirectional:
-            return tuple(map(self._one, self.cell_stack()))
-        return tuple(map(self._both, self.cell_stack(), self.backward_stack()))
+            return tuple(map(self._one, forward, whole, (self.reverse,) * len(forward)))
+        return tuple(map(self._both, forward, backward, whole))
 
     @property
     def rank(self) -> int | None:
@@ -92,7 +92,7 @@ class Stack(Layer):
         p: Params = {}
         for n, layer in enumerate(self.layers):
             p[str(n)], shape = layer.init(rng, shape)
-        return p, shape if self.return_sequences else shape[1:]
+        return p, shape
 
     def forward(self, p: Params, x: Array, state: State, ctx: Context) -> tuple[Array, State, Any]:
         if state is not None and len(state) != len(self.layers):
@@ -106,31 +106,35 @@ class Stack(Layer):
             x, end, tape = layer.forward(p[str(n)], x, None if state is None else state[n], inner)
             states.append(end)
             tapes.append(tape)
-        any_step = None if ctx.mask is None else namespace(x).any(ctx.mask, axis=1)
-        y = x if self.return_sequences else self.layers[-1].final(states[-1], any_step)
-        return y, tuple(states), (tapes, drops, states[-1], any_step)
+        return x, tuple(states), (tapes, drops)
 
     def backward(self, p: Params, tape: Any, dy: Array | None, dstate: State) -> tuple[Array | None, State, Params]:
-        tapes, drops, end, any_step = tape
-        dends = [None] * len(tapes) if dstate is None else list(dstate)
-        if dy is not None and not self.return_sequences:
-            more = self.layers[-1].final_vjp(end, any_step, dy)
-            dends[-1] = more if dends[-1] is None else tree.map(lambda a, b: a + b, dends[-1], more)
-            dy = None
-        grads, dstates = {}, []
-        for n, layer in reversed(list(enumerate(self.layers))):
-            dy, begin, grads[str(n)] = layer.backward(p[str(n)], tapes[n], dy, dends[n])
-            if n:
-                dy, _, _ = Dropout(self.dropout).backward({}, drops[n - 1], dy, ())
-            dstates.append(begin)
-        return dy, tuple(reversed(dstates)), {name: grads[name] for name in p}
+        dy, dstates, grads = self._backward(p, tape, dy, dstate)
+        dx, begin, grads["0"] = self.layers[0].backward(p["0"], tape[0][0], dy, None if dstate is None else dstate[0])
+        return dx, (begin, *dstates), {name: grads[name] for name in p}
 
-    def _one(self, cell: _cells.Cell, reverse: bool | None = None) -> Direction:
-        reverse = self.reverse if reverse is None else reverse
-        return Direction(cell, reverse, self.segment, self.recurrent_dropout, self.learn_state)
+    def gradients(self, p: Params, tape: Any, dy: Array | None, dstate: State) -> Params:
+        dy, _, grads = self._backward(p, tape, dy, dstate)
+        grads["0"] = self.layers[0].gradients(p["0"], tape[0][0], dy, None if dstate is None else dstate[0])
+        return {name: grads[name] for name in p}
 
-    def _both(self, cell: _cells.Cell, back: _cells.Cell) -> Bidirectional:
-        return Bidirectional(self._one(cell, False), self._one(back, True), self.merge)
+    def _backward(self, p: Params, tape: Any, dy: Array | None, dstate: State) -> tuple[Array | None, list, Params]:
+        """``backward`` as far as to the output of the first layer."""
+        tapes, drops = tape
+        grads: Params = {}
+        dstates: list[State] = []
+        for n, layer in reversed(list(enumerate(self.layers))[1:]):
+            dend = None if dstate is None else dstate[n]
+            dy, begin, grads[str(n)] = layer.backward(p[str(n)], tapes[n], dy, dend)
+            dy, _, _ = Dropout(self.dropout).backward({}, drops[n - 1], dy, ())
+            dstates.insert(0, begin)
+        return dy, dstates, grads
+
+    def _one(self, cell: _cells.Cell, whole: bool, reverse: bool) -> Direction:
+        return Direction(cell, reverse, self.segment, self.recurrent_dropout, self.learn_state, whole)
+
+    def _both(self, cell: _cells.Cell, back: _cells.Cell, whole: bool) -> Bidirectional:
+        return Bidirectional(self._one(cell, whole, False), self._one(back, whole, True), self.merge)
 
 
 def _sizes(hidden: int | tuple[int, ...], num_layers: int) -> tuple[int, ...]:

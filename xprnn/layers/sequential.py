@@ -94,11 +94,23 @@ class Sequential(Layer):
         return x, tuple(states), tuple(tapes)
 
     def backward(self, p: Params, tape: Any, dy: Array | None, dstate: State) -> tuple[Array | None, State, Params]:
-        grads: Params = {}
-        dstates = []
-        for n, (name, layer) in reversed(list(enumerate(zip(self.names, self.layers, strict=True)))):
+        return self._backward(p, tape, dy, dstate, None)
+
+    def gradients(self, p: Params, tape: Any, dy: Array | None, dstate: State) -> Params:
+        first = next((n for n, name in enumerate(self.names) if tree.leaves(p[name])), None)
+        return self._backward(p, tape, dy, dstate, first)[2]
+
+    def _backward(
+        self, p: Params, tape: Any, dy: Array | None, dstate: State, first: int | None
+    ) -> tuple[Array | None, State, Params]:
+        """``backward`` as far as to the layer ``first``, if there is one: there are no parameters before it."""
+        grads: Params = {name: p[name] for name in self.names[:first] if first}
+        dstates: list[State] = []
+        for n, (name, layer) in reversed(list(enumerate(zip(self.names, self.layers, strict=True)))[first:]):
             if dy is None and not tree.leaves(layer.state_sizes):  # nothing comes back to a layer without a state
                 begin, dp = layer.state_sizes, tree.map(lambda a: namespace(a).zeros_like(a), p[name])
+            elif n == first:
+                begin, dp = None, layer.gradients(p[name], tape[n], dy, None if dstate is None else dstate[n])
             else:
                 dy, begin, dp = layer.backward(p[name], tape[n], dy, None if dstate is None else dstate[n])
             grads[name] = tree.map(lambda a, b: a + b, grads[name], dp) if name in grads else dp

@@ -73,7 +73,7 @@ def step(layer: Layer, recipe: Recipe, run: Run, batch: Data, key: Key) -> tuple
     ctx = Context(mask=batch.mask, key=key)
     y, state, tape = layer.forward(run.params, batch.x, run.state, ctx)
     value, dy = recipe.loss(y, batch.y, layer.mask_after(batch.x, batch.mask))
-    _, _, grads = layer.backward(run.params, tape, dy, None)
+    grads = layer.gradients(run.params, tape, dy, None)
     if recipe.clip_value is not None:
         grads = clip_by_value(grads, recipe.clip_value)
     if recipe.clip is not None:

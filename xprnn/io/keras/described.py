@@ -71,10 +71,8 @@ def _parts(layer: Layer, params: Params, name: str) -> Iterator[tuple[str, Layer
             raise ValueError(f"Keras's Sequential has no layers that are used twice, as in {', '.join(layer.names)}")
         for inner, part in zip(layer.names, layer.layers, strict=True):
             yield from _parts(part, params[inner], f"{name}_{inner}" if name else inner)
-    elif isinstance(layer, Direction):
-        yield name, _single(layer, layer.return_sequences), {"0": params}
-    elif isinstance(layer, Bidirectional):
-        yield name, _single(layer, True), {"0": params}
+    elif isinstance(layer, (Direction, Bidirectional)):
+        yield name, _single(layer), {"0": params}
     elif isinstance(layer, Stack):
         last = len(layer.layers) - 1
         if last and layer.reverse:
@@ -83,25 +81,25 @@ def _parts(layer: Layer, params: Params, name: str) -> Iterator[tuple[str, Layer
             own = f"{name}_layer{n}" if last else name
             if n and layer.dropout:
                 yield f"{own}_dropout", Dropout(layer.dropout), {}
-            yield own, _single(one, layer.return_sequences or n < last), {"0": params[str(n)]}
+            yield own, _single(one), {"0": params[str(n)]}
     else:
         yield name, layer, params
 
 
-def _single(one: Direction | Bidirectional, return_sequences: bool) -> Recurrent:
+def _single(one: Direction | Bidirectional) -> Recurrent:
     """One layer of a stack as a stack of its own."""
     front = one.forward_layer if isinstance(one, Bidirectional) else one
     if front.learn_state:
         raise ValueError(f"Keras has no initial state that is learned, as in {one}")
     if isinstance(one, Direction):
         return Recurrent(
-            one.cell, reverse=one.reverse, return_sequences=return_sequences, recurrent_dropout=one.recurrent_dropout
+            one.cell, reverse=one.reverse, return_sequences=not one.shortens, recurrent_dropout=one.recurrent_dropout
         )
     back = one.backward_layer
     if (back.learn_state, back.recurrent_dropout) != (front.learn_state, front.recurrent_dropout):
         raise ValueError(f"the two directions of {one} have different options")
     return Recurrent(
-        front.cell, back.cell, bidirectional=True, merge=one.merge, return_sequences=return_sequences,
+        front.cell, back.cell, bidirectional=True, merge=one.merge, return_sequences=not one.shortens,
         recurrent_dropout=front.recurrent_dropout,
     )  # fmt: skip
 

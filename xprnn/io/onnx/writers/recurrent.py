@@ -44,9 +44,9 @@ def direction(draft: Draft, layer: Direction, at: Place, x: Value) -> tuple[Valu
 
 
 def bidirectional(draft: Draft, layer: Bidirectional, at: Place, x: Value) -> tuple[Value, State]:
-    """Both directions, merged step by step."""
-    y, _, state = _both(draft, layer, at, x)
-    return y, state
+    """Both directions, merged."""
+    y, last, state = _both(draft, layer, at, x)
+    return last if layer.shortens else y, state
 
 
 def stack(draft: Draft, layer: Stack, at: Place, x: Value) -> tuple[Value, State]:
