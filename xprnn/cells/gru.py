@@ -41,7 +41,8 @@ class GRU(Cell):
         scale = scale_of(xp, p["Wx"], SIGMOID)
         u = x @ (p["Wx"] * scale)
         if self.bias:
-            u += p["bx"] * scale + p["bh"] * (1.0 - scale)  # bh of n comes with its product
+            rz, n = p["bh"][: 2 * self.hidden], p["bh"][2 * self.hidden :]
+            u += scale * (p["bx"] + xp.concat([rz, xp.zeros_like(n)]))  # bh of n comes with its product
         return u
 
     def prepare(self, xp: Namespace, p: Params) -> Params:
