@@ -2,6 +2,7 @@
 
 from abc import abstractmethod
 from dataclasses import KW_ONLY, dataclass, fields
+from functools import cached_property
 from typing import Any
 
 from .. import cells as _cells
@@ -63,7 +64,7 @@ class Stack(Layer):
         """The cell of each layer's backward direction, where there are two."""
         return self.cell_stack()
 
-    @property
+    @cached_property
     def layers(self) -> tuple[Direction | Bidirectional, ...]:
         """The layers that this one stacks; the last gives its last output alone unless ``return_sequences``."""
         forward, backward = self.cell_stack(), self.backward_stack()
