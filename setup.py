@@ -7,19 +7,17 @@ It is left out without an error where there is no compiler for it, and where the
 import os
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from glob import glob
 
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
 
-FOLDER = "xprnn/kernels/native"
-SOURCES = ("module", "support", "plain", "avx2", "avx512")
-HEADERS = ("interface", "arrays", "vector", "tile", "panels", "cells", "forward", "backward", "kernels")
 OPTIONS = ["-std=gnu++17", "-O3", "-ffp-contract=fast", "-fno-math-errno", "-fvisibility=hidden", "-g0"]
 
 kernel = Extension(
     "xprnn.kernels._native",
-    [f"{FOLDER}/{name}.cpp" for name in SOURCES],
-    depends=[f"{FOLDER}/{name}.h" for name in HEADERS],
+    sorted(glob("xprnn/kernels/native/*.cpp")),
+    depends=sorted(glob("xprnn/kernels/native/*.h")),
     define_macros=[("Py_LIMITED_API", "0x030B0000")],
     extra_compile_args=OPTIONS,
     extra_link_args=[] if sys.platform == "darwin" else ["-pthread"],

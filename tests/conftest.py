@@ -6,6 +6,7 @@ import sys
 # JAX reads these when it is imported, so they stand before everything else.
 os.environ.setdefault("JAX_ENABLE_X64", "1")
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
+os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")  # it compiles in half the time
 
 import pytest
 import rows

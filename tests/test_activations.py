@@ -168,3 +168,10 @@ def test_what_is_no_activation(name):
 def test_a_name_of_a_million_digits_is_looked_at_in_no_time():
     with pytest.raises(ValueError, match="no activation"):
         get("elu(" + "9" * 10**6)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_slope_is_an_array_of_its_own(name):
+    f, x = get(name), np.linspace(-2.0, 2.0, 5)
+    seen = f.saved(x, f.function(np, x))
+    assert not np.shares_memory(f.slope(np, seen), seen)

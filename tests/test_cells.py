@@ -27,7 +27,7 @@ def drawn(cell, seed=0):
 
 
 def stepped(cell, p, x, s):
-    return cell.step(np, p, cell.project(np, p, x), s)[0]
+    return cell.step(np, cell.prepare(np, p), cell.project(np, p, x), s)[0]
 
 
 def gate(p, n, x, h, bias="b"):

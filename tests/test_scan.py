@@ -104,7 +104,7 @@ class Accumulator(cells.Cell):
     def step(self, xp, p, u, s):
         return (s[0] + u,), ()
 
-    def linearize(self, xp, p, s, saved):
+    def linearize(self, xp, p, s, new, saved):
         return ()
 
     def step_vjp(self, xp, p, k, ds):

@@ -29,7 +29,7 @@ class Leaky(cells.Cell):
         t = xp.tanh(u + self.seen(p, h) @ p["Wh"])
         return (0.5 * h + 0.5 * t,), (t,)
 
-    def linearize(self, xp, p, s, saved):
+    def linearize(self, xp, p, s, new, saved):
         (t,) = saved
         return (0.5 * (1.0 - t * t),)
 
@@ -73,7 +73,7 @@ class MixesRows(Leaky):
 
 
 class CountsInFloat64(Leaky):
-    def linearize(self, xp, p, s, saved):
+    def linearize(self, xp, p, s, new, saved):
         return (np.float64(0.5) * (1.0 - saved[0] * saved[0]),)
 
 
@@ -84,10 +84,21 @@ class PassesThroughFloat64(Leaky):
 
 
 class WritesIntoItsArguments(Leaky):
-    def linearize(self, xp, p, s, saved):
+    def linearize(self, xp, p, s, new, saved):
         (t,) = saved
         t *= t
         return (0.5 * (1.0 - t),)
+
+
+class WritesIntoTheTape(Leaky):
+    def linearize(self, xp, p, s, new, saved):
+        return saved
+
+    def step_vjp(self, xp, p, k, ds):
+        (t,), (dh,) = k, ds
+        t *= t
+        dz = dh * (0.5 - 0.5 * t)
+        return (0.5 * dh + self.seen(p, dz @ p["Wh"].T),), (dz,)
 
 
 class HasABend(Leaky):
@@ -122,6 +133,7 @@ MISTAKES = {
     CountsInFloat64: {"precision"},
     PassesThroughFloat64: {"precision"},
     WritesIntoItsArguments: {"linear", "pure"},
+    WritesIntoTheTape: {"linear", "pure"},
     HasABend: {"gradient", "linear"},
     LosesAKey: {"gradient", "alike"},
     Overflows: {"finite", "gradient"},

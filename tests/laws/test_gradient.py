@@ -23,7 +23,7 @@ def test_every_setting(cell, setting):
 
 @pytest.mark.parametrize("cell", CELLS.values(), ids=CELLS)
 def test_every_library(cell, float64_row):
-    for setting in CELL_SETTINGS[1:3]:
+    for setting in CELL_SETTINGS[1:2] if float64_row.library == "jax" else CELL_SETTINGS[1:3]:
         assert hold("gradient", Case(cell, float64_row.backend, **setting)) < 1e-7
 
 

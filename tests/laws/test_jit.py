@@ -3,23 +3,28 @@
 import pytest
 from subjects import CELLS
 
+from xprnn import cells
 from xprnn.backend import backend
-from xprnn.kernels import loop
+from xprnn.kernels import KERNELS
 from xprnn.scan import scan, scan_vjp
 from xprnn.testing import Case
 
 jax = pytest.importorskip("jax")
 
 
-@pytest.mark.parametrize("cell", {type(cell): cell for cell in CELLS.values()}.values(), ids=str)
-def test_traces(cell):
-    case = Case(cell, backend("jax", "float64"), loop, reverse=True, padding="holes", steps=4)
+BOTH = [("jax", cell) for cell in {type(cell): cell for cell in CELLS.values()}.values()]
+BOTH += [("loop", cells.LSTM(3)), ("loop", cells.GRU(3))]
+
+
+@pytest.mark.parametrize(("kernel", "cell"), BOTH, ids=str)
+def test_traces(kernel, cell):
+    case = Case(cell, backend("jax", "float64"), KERNELS[kernel], reverse=True, padding="holes", steps=4)
     inputs = case.draw()
     a = case.place(inputs)
 
     @jax.jit
     def both(p, x, s, mask, dys, ds):
-        ys, end, tape = scan(cell, p, x, s, mask=mask, reverse=True, kernel=loop)
+        ys, end, tape = scan(cell, p, x, s, mask=mask, reverse=True, kernel=KERNELS[kernel])
         return ys, end, *scan_vjp(cell, p, tape, dys, ds)
 
     wanted = case.both(a)

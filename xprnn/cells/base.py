@@ -1,4 +1,4 @@
-"""What a cell is: five functions of its parameters, a palindrome."""
+"""What a cell is: functions of its parameters, a palindrome."""
 
 from abc import ABC, abstractmethod
 from typing import ClassVar
@@ -10,14 +10,17 @@ class Cell(ABC):
     """One recurrent step and its reverse, written for a library that is handed in as ``xp``.
 
         u         = project(xp, p, x)                        all steps at once: x (N, D) → u (N, G), N = T·B
-        s, saved  = step(xp, p, u, s)                        one step: u (B, G), s a tuple of (B, n)
-        k         = linearize(xp, p, s, saved)               all steps at once: the states before each, what it saved
-        ds, delta = step_vjp(xp, p, k, ds)                   one step back, linear in ds
+        s, saved  = step(xp, prepare(xp, p), u, s)           one step: u (B, G), s a tuple of (B, n)
+        k         = linearize(xp, p, s, new, saved)          all steps at once: the states before and after each, saved
+        ds, delta = step_vjp(xp, prepare_vjp(xp, p), k, ds)  one step back, linear in ds
         dx, dp    = project_vjp(xp, p, x, s, k, delta)       all steps at once: every weight gradient
 
     The outer functions and ``linearize`` see time folded into the batch, so they are plain matrix algebra, done once
-    per sequence. A cell is a frozen dataclass; it holds no arrays and never meets lengths, directions or time.
-    Rows never meet: row b of each result depends on row b of the arguments alone.
+    per sequence, as ``prepare`` and ``prepare_vjp`` are. A cell is a frozen dataclass; it holds no arrays and never
+    meets lengths, directions or time. Rows never meet: row b of each result depends on row b of the arguments alone.
+    Nothing that comes in is changed, but for one thing: ``step_vjp`` may write into what ``linearize`` has made, and
+    return that as its delta (``project_vjp`` then looks at the delta only). Where arrays cannot be written to,
+    ``a += b`` makes a new ``a``: in place is always a permission.
     Names in ``p`` are the cell's own, but for "keep", which is recurrent dropout's, and "state0", "state1", ..., which
     are a learned initial state's.
     """
@@ -39,13 +42,21 @@ class Cell(ABC):
     def project(self, xp: Namespace, p: Params, x: Array) -> Array:
         """The drive u (N, G): all that the steps see of x (N, D)."""
 
+    def prepare(self, xp: Namespace, p: Params) -> Params:
+        """The parameters as ``step`` wants them; by default as they are."""
+        return p
+
     @abstractmethod
     def step(self, xp: Namespace, p: Params, u: Array, s: tuple) -> tuple[tuple, tuple]:
         """The state after one step, and what the way back needs beside the state before it."""
 
-    def linearize(self, xp: Namespace, p: Params, s: tuple, saved: tuple) -> tuple:
-        """The coefficients of ``step_vjp``, (N, n) arrays; by default all there is, (*s, *saved)."""
+    def linearize(self, xp: Namespace, p: Params, s: tuple, new: tuple, saved: tuple) -> tuple:
+        """The coefficients of ``step_vjp``, (N, n) arrays; by default (*s, *saved)."""
         return (*s, *saved)
+
+    def prepare_vjp(self, xp: Namespace, p: Params) -> Params:
+        """The parameters as ``step_vjp`` wants them; by default as they are."""
+        return p
 
     @abstractmethod
     def step_vjp(self, xp: Namespace, p: Params, k: tuple, ds: tuple) -> tuple[tuple, tuple]:

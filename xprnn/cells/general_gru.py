@@ -23,6 +23,7 @@ class GeneralGRU(Cell):
     Parameters: Wx (D, 3H), Wh (H, 3H), and unless ``bias`` is False the biases bx and bh (3H,) if ``reset_after`` or
     ``double_bias``, else b (3H,). State: (h,), each (B, H).
     ``GRU`` and ``GRUResetBefore`` are the common cases. Source: the operator GRU of the ONNX standard.
+    A step in the loop: 18 array operations and 8 copies forward, 9 and 2 back, with tanh and sigmoid only.
     """
 
     hidden: int
@@ -44,10 +45,7 @@ class GeneralGRU(Cell):
         return GRUResetBefore(self.hidden, self.bias, self.double_bias).init(rng, features)
 
     def project(self, xp: Namespace, p: Params, x: Array) -> Array:
-        u = x @ p["Wx"]
-        if not self.reset_after:
-            return add_biases(p, u)
-        return u + p["bx"] if self.bias else u
+        return add_biases({"b": p["bx"]} if self.reset_after and self.bias else p, x @ p["Wx"])
 
     def step(self, xp: Namespace, p: Params, u: Array, s: tuple) -> tuple[tuple, tuple]:
         (h,), (F, G), H = s, map(activations.get, self.activations), self.hidden
@@ -65,7 +63,7 @@ class GeneralGRU(Cell):
         n = G.function(xp, zn)
         return (n + z * (h - n),), (r, z, n, vn, F.saved(zr, r), F.saved(zz, z), G.saved(zn, n))
 
-    def linearize(self, xp: Namespace, p: Params, s: tuple, saved: tuple) -> tuple:
+    def linearize(self, xp: Namespace, p: Params, s: tuple, new: tuple, saved: tuple) -> tuple:
         (h,), (r, z, n, vn, sr, sz, sn) = s, saved
         F, G = map(activations.get, self.activations)
         kn = (1 - z) * G.slope(xp, sn)

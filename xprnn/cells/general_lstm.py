@@ -27,6 +27,7 @@ class GeneralLSTM(Cell):
     ``double_bias``: bx and bh, each (4H,), instead of b: only their sum counts, as in PyTorch and cuDNN.
     State: (h, c), each (B, H). ``LSTM`` and ``PeepholeLSTM`` are the common cases, in a form that is faster.
     Source: the operator LSTM of the ONNX standard; Greff et al., LSTM: a search space odyssey (2017).
+    A step in the loop: 20 array operations and 12 copies forward, 7 and 1 back, with tanh and sigmoid only.
     """
 
     hidden: int
@@ -66,10 +67,10 @@ class GeneralLSTM(Cell):
         zo = zo + wo * new_c if self.peepholes else zo
         o, t = F.function(xp, zo), K.function(xp, new_c)
         slopes = (F.saved(zi, i), F.saved(zf, f), G.saved(zg, g), F.saved(zo, o), K.saved(new_c, t))
-        return (o * t, new_c), (i, f, g, o, t, new_c, *slopes)
+        return (o * t, new_c), (i, f, g, o, t, *slopes)
 
-    def linearize(self, xp: Namespace, p: Params, s: tuple, saved: tuple) -> tuple:
-        (_, c), (i, f, g, o, t, new_c, si, sf, sg, so, st) = s, saved
+    def linearize(self, xp: Namespace, p: Params, s: tuple, new: tuple, saved: tuple) -> tuple:
+        (_, c), (_, new_c), (i, f, g, o, t, si, sf, sg, so, st) = s, new, saved
         F, G, K = map(activations.get, self.activations)
         ki = (g - c if self.coupled else g) * F.slope(xp, si)
         kf = xp.zeros_like(c) if self.coupled else c * F.slope(xp, sf)

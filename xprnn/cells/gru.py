@@ -3,10 +3,12 @@
 from dataclasses import dataclass
 
 from .. import initializers
-from ..ops.activations import sigmoid
-from ..ops.gates import drop, split
+from ..ops.gates import drop, half, scale_of, split, transposed
 from ..types import Array, Generator, Namespace, Params
 from .base import Cell
+
+SIGMOID = (True, True, False)
+"""Which of the gates r z n have a sigmoid."""
 
 
 @dataclass(frozen=True)
@@ -19,6 +21,7 @@ class GRU(Cell):
 
     Parameters: Wx (D, 3H), Wh (H, 3H), bx and bh (3H,) unless ``bias`` is False. State: (h,), each (B, H).
     Source: Cho et al. (2014), first version on arXiv, in the form of cuDNN; ``GRUResetBefore`` is the published one.
+    A step in the loop: 12 array operations and 4 copies forward, 6 and 1 back.
     """
 
     hidden: int
@@ -35,27 +38,53 @@ class GRU(Cell):
         return p | biases if self.bias else p
 
     def project(self, xp: Namespace, p: Params, x: Array) -> Array:
-        u = x @ p["Wx"]
-        return u + p["bx"] if self.bias else u
+        scale = scale_of(xp, p["Wx"], SIGMOID)
+        u = x @ (p["Wx"] * scale)
+        if self.bias:
+            rz, n = p["bh"][: 2 * self.hidden], p["bh"][2 * self.hidden :]
+            u += scale * (p["bx"] + xp.concat([rz, xp.zeros_like(n)]))  # bh of n comes with its product
+        return u
+
+    def prepare(self, xp: Namespace, p: Params) -> Params:
+        H, scale = self.hidden, scale_of(xp, p["Wh"], SIGMOID)
+        more = {"Wh": p["Wh"] * scale, "half": half(xp, scale)}
+        return p | more | ({"bn": xp.reshape(p["bh"], (1, 3 * H))[:, 2 * H :]} if self.bias else {})
 
     def step(self, xp: Namespace, p: Params, u: Array, s: tuple) -> tuple[tuple, tuple]:
-        (h,) = s
+        (h,), H = s, self.hidden
         v = drop(p, h) @ p["Wh"]
-        (ur, uz, un), (vr, vz, vn) = split(u, 3), split(v + p["bh"] if self.bias else v, 3)
-        r, z = sigmoid(xp, ur + vr), sigmoid(xp, uz + vz)
-        n = xp.tanh(un + r * vn)
-        return (n + z * (h - n),), (r, z, n, vn)
+        rz, vn = v[:, : 2 * H], v[:, 2 * H :]
+        if self.bias:
+            vn += p["bn"]
+        rz += u[:, : 2 * H]
+        rz = xp.tanh(rz)
+        rz *= p["half"]
+        rz += p["half"]
+        r, z = split(rz, 2)
+        n = r * vn
+        n += u[:, 2 * H :]
+        n = xp.tanh(n)
+        h = h - n
+        h *= z
+        h += n
+        return (h,), (rz, n, vn)
 
-    def linearize(self, xp: Namespace, p: Params, s: tuple, saved: tuple) -> tuple:
-        (h,), (r, z, n, vn) = s, saved
+    def linearize(self, xp: Namespace, p: Params, s: tuple, new: tuple, saved: tuple) -> tuple:
+        (h,), (rz, n, vn) = s, saved
+        r, z = split(rz, 2)
         kn = (1 - z) * (1 - n * n)
         gates = xp.concat([kn * vn * r * (1 - r), (h - n) * z * (1 - z), kn * r], axis=-1)
         return gates, z, kn
 
+    def prepare_vjp(self, xp: Namespace, p: Params) -> Params:
+        return p | {"WhT": transposed(xp, p["Wh"])}
+
     def step_vjp(self, xp: Namespace, p: Params, k: tuple, ds: tuple) -> tuple[tuple, tuple]:
-        (gates, z, _), (dh,) = k, ds
-        dv = xp.concat([dh, dh, dh], axis=-1) * gates
-        return (drop(p, dv @ p["Wh"].T) + dh * z,), (dv, dh)
+        (dv, z, _), (dh,) = k, ds
+        dv *= xp.concat([dh, dh, dh], axis=-1)
+        before = drop(p, dv @ p["WhT"])
+        before += dh * z
+        return (before,), (dv, dh)
 
     def project_vjp(
         self, xp: Namespace, p: Params, x: Array, s: tuple, k: tuple, delta: tuple

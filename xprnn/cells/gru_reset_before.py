@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 
 from .. import initializers
-from ..ops.activations import sigmoid
-from ..ops.gates import add_biases, add_biases_vjp, drop, init_biases, split
+from ..ops.gates import add_biases, add_biases_vjp, drop, half, init_biases, scale_of, split, transposed
 from ..types import Array, Generator, Namespace, Params
 from .base import Cell
+from .gru import SIGMOID
 
 
 @dataclass(frozen=True)
@@ -21,6 +21,7 @@ class GRUResetBefore(Cell):
     ``double_bias``: bx and bh, each (3H,), instead of b: only their sum counts, as in PyTorch and cuDNN.
     Source: Cho et al., Learning phrase representations using RNN encoder-decoder (2014); ONNX's default, Keras's
     ``reset_after=False``. The polarity of z is that of PyTorch and Keras, the opposite of some texts.
+    A step in the loop: 12 array operations and 3 copies forward, 10 and 0 back.
     """
 
     hidden: int
@@ -37,26 +38,51 @@ class GRUResetBefore(Cell):
         return p | init_biases(rng, 3 * H, self.bias, self.double_bias)
 
     def project(self, xp: Namespace, p: Params, x: Array) -> Array:
-        return add_biases(p, x @ p["Wx"])
+        scale = scale_of(xp, p["Wx"], SIGMOID)
+        return add_biases(p, x @ (p["Wx"] * scale), scale)
+
+    def prepare(self, xp: Namespace, p: Params) -> Params:
+        H, scale = self.hidden, scale_of(xp, p["Wh"], SIGMOID)
+        Wrz, Wn = (p["Wh"] * scale)[:, : 2 * H], p["Wh"][:, 2 * H :]
+        return p | {"Wrz": Wrz, "Wn": Wn, "half": half(xp, scale)}
 
     def step(self, xp: Namespace, p: Params, u: Array, s: tuple) -> tuple[tuple, tuple]:
-        (h,) = s
-        H, seen = self.hidden, drop(p, h)
-        r, z = split(sigmoid(xp, u[..., : 2 * H] + seen @ p["Wh"][:, : 2 * H]), 2)
-        n = xp.tanh(u[..., 2 * H :] + (r * seen) @ p["Wh"][:, 2 * H :])
-        return (n + z * (h - n),), (r, z, n)
+        (h,), H = s, self.hidden
+        seen = drop(p, h)
+        rz = seen @ p["Wrz"]
+        rz += u[:, : 2 * H]
+        rz = xp.tanh(rz)
+        rz *= p["half"]
+        rz += p["half"]
+        r, z = split(rz, 2)
+        n = (r * seen) @ p["Wn"]
+        n += u[:, 2 * H :]
+        n = xp.tanh(n)
+        h = h - n
+        h *= z
+        h += n
+        return (h,), (rz, n)
 
-    def linearize(self, xp: Namespace, p: Params, s: tuple, saved: tuple) -> tuple:
-        (h,), (r, z, n) = s, saved
+    def linearize(self, xp: Namespace, p: Params, s: tuple, new: tuple, saved: tuple) -> tuple:
+        (h,), (rz, n) = s, saved
+        r, z = split(rz, 2)
         gates = xp.concat([drop(p, h) * r * (1 - r), (h - n) * z * (1 - z)], axis=-1)
         return gates, (1 - z) * (1 - n * n), r, z
 
+    def prepare_vjp(self, xp: Namespace, p: Params) -> Params:
+        H, Wh = self.hidden, p["Wh"]
+        return p | {"WrzT": transposed(xp, Wh[:, : 2 * H]), "WnT": transposed(xp, Wh[:, 2 * H :])}
+
     def step_vjp(self, xp: Namespace, p: Params, k: tuple, ds: tuple) -> tuple[tuple, tuple]:
-        (gates, kn, r, z), (dh,), H = k, ds, self.hidden
-        dn = dh * kn
-        dq = dn @ p["Wh"][:, 2 * H :].T  # q = r ⊙ h, as the product sees it
-        drz = xp.concat([dq, dh], axis=-1) * gates
-        return (drop(p, drz @ p["Wh"][:, : 2 * H].T + dq * r) + dh * z,), (drz, dn)
+        (drz, dn, r, z), (dh,) = k, ds
+        dn *= dh
+        dq = dn @ p["WnT"]  # q = r ⊙ h, as the product sees it
+        drz *= xp.concat([dq, dh], axis=-1)
+        dq *= r
+        dq += drz @ p["WrzT"]
+        before = drop(p, dq)
+        before += dh * z
+        return (before,), (drz, dn)
 
     def project_vjp(
         self, xp: Namespace, p: Params, x: Array, s: tuple, k: tuple, delta: tuple

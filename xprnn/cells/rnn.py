@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from .. import initializers
 from ..ops import activations
-from ..ops.gates import add_biases, add_biases_vjp, drop, init_biases
+from ..ops.gates import add_biases, add_biases_vjp, drop, init_biases, transposed
 from ..types import Array, Generator, Namespace, Params
 from .base import Cell
 
@@ -17,6 +17,7 @@ class RNN(Cell):
     ``activation`` is f: a name that ``xprnn.ops.activations`` knows ("tanh", "relu", "identity", ...).
     ``double_bias``: bx and bh, each (H,), instead of b: only their sum counts, as in PyTorch and cuDNN.
     Source: Elman, Finding structure in time, Cognitive Science 14 (1990).
+    A step in the loop: 3 array operations and 1 copy forward, 3 and 0 back, with tanh.
     """
 
     hidden: int
@@ -37,19 +38,21 @@ class RNN(Cell):
         return add_biases(p, x @ p["Wx"])
 
     def step(self, xp: Namespace, p: Params, u: Array, s: tuple) -> tuple[tuple, tuple]:
-        f = activations.get(self.activation)
-        (h,) = s
-        z = u + drop(p, h) @ p["Wh"]
-        y = f.function(xp, z)
-        return (y,), (f.saved(z, y),)
+        (h,), f = s, activations.get(self.activation)
+        z = drop(p, h) @ p["Wh"]
+        z += u
+        return (f.function(xp, z),), () if f.of == "output" else (z,)
 
-    def linearize(self, xp: Namespace, p: Params, s: tuple, saved: tuple) -> tuple:
-        return (activations.get(self.activation).slope(xp, *saved),)
+    def linearize(self, xp: Namespace, p: Params, s: tuple, new: tuple, saved: tuple) -> tuple:
+        return (activations.get(self.activation).slope(xp, *(saved or new)),)
+
+    def prepare_vjp(self, xp: Namespace, p: Params) -> Params:
+        return p | {"WhT": transposed(xp, p["Wh"])}
 
     def step_vjp(self, xp: Namespace, p: Params, k: tuple, ds: tuple) -> tuple[tuple, tuple]:
-        (slope,), (dh,) = k, ds
-        dz = dh * slope
-        return (drop(p, dz @ p["Wh"].T),), (dz,)
+        (dz,), (dh,) = k, ds
+        dz *= dh
+        return (drop(p, dz @ p["WhT"]),), (dz,)
 
     def project_vjp(
         self, xp: Namespace, p: Params, x: Array, s: tuple, k: tuple, delta: tuple

@@ -4,18 +4,22 @@ from typing import Any, NamedTuple
 
 from ..arrays import namespace
 from ..cells.base import Cell
-from ..types import Array, Namespace, Params
+from ..types import Array, Params
+from .folding import fold, folds, over_time, pick, unfold, zero_padding
 from .record import Record
 
 
 class Tape(NamedTuple):
-    """What the walk back needs: the input, the mask, the states before each step, what the steps saved, their order."""
+    """What the walk back needs: the input, the mask, the T + 1 states, what the steps saved, and their order.
+
+    Step t stands between the states t and t + 1, whichever way it is walked.
+    """
 
     x: Array
     mask: Array | None
-    before: tuple
+    states: tuple
     saved: tuple
-    order: range
+    reverse: bool
 
 
 def accepts(cell: Cell, x: Array, mask: Array | None) -> bool:
@@ -31,73 +35,45 @@ def forward(
     mask (T, B, 1) is False where a row has no step: there the state stays and y is 0.
     """
     xp, T = namespace(x), x.shape[0]
-    u = xp.unstack(_unfold(xp, cell.project(xp, p, _fold(xp, x)), T))
+    u = xp.unstack(unfold(xp, cell.project(xp, p, fold(xp, x)), T))
     real = None if mask is None else xp.unstack(mask)
-    order = range(T)[::-1] if reverse else range(T)
-    after = 0 if reverse else 1  # of T + 1 states, step t stands between t and t + 1
+    ready, after = cell.prepare(xp, p), 0 if reverse else 1
     states, saves = Record(xp, T + 1), Record(xp, T)
     states.put(T if reverse else 0, s if tape else s[:1])
-    for t in order:
-        new, saved = cell.step(xp, p, u[t], s)
-        s = new if real is None else _pick(xp, real[t], new, s)
+    for t in _order(T, reverse):
+        new, saved = cell.step(xp, ready, u[t], s)
+        s = new if real is None else pick(xp, real[t], new, s)
         states.put(t + after, s if tape else s[:1])
-        if tape:
+        if tape and saved:
             saves.put(t, saved)
     slabs = states.arrays()
-    ys = slabs[0][after : T + after, ...]
-    if mask is not None:
-        ys = xp.where(mask, ys, xp.zeros_like(ys))
-    if not tape:
-        return ys, s, None
-    before = tuple(slab[1 - after : T + 1 - after, ...] for slab in slabs)
-    return ys, s, Tape(x, mask, before, saves.arrays(), order)
+    ys = zero_padding(xp, mask, slabs[0][after : T + after, ...])
+    return ys, s, Tape(x, mask, slabs, saves.arrays(), reverse) if tape else None
 
 
 def backward(cell: Cell, p: Params, tape: Tape, dys: Array | None, ds: tuple) -> tuple[Array, tuple, Params]:
     """Walk back from the cotangents of ys (None: zero) and of the last state -> dx, ds, dp."""
-    x, mask, before, saved, order = tape
+    x, mask, states, saved, reverse = tape
     xp, T = namespace(x), x.shape[0]
-    wide = _over_time(xp, p, T)
-    flat_x, flat_s = _fold(xp, x), _folds(xp, before)
-    flat_k = cell.linearize(xp, wide, flat_s, _folds(xp, saved))
-    k = list(zip(*(xp.unstack(_unfold(xp, a, T)) for a in flat_k), strict=True)) or [()] * T
-    if mask is not None and dys is not None:
-        dys = xp.where(mask, dys, xp.zeros_like(dys))
-    dy = None if dys is None else xp.unstack(dys)
+    wide, ready, flat_x = over_time(xp, p, T), cell.prepare_vjp(xp, p), fold(xp, x)
+    early, late = (folds(xp, tuple(a[first : T + first, ...] for a in states)) for first in (0, 1))
+    old, new = (late, early) if reverse else (early, late)
+    flat_k = cell.linearize(xp, wide, old, new, folds(xp, saved))
+    slabs = tuple(unfold(xp, a, T) for a in flat_k)
+    k = list(zip(*map(xp.unstack, slabs), strict=True)) or [()] * T
+    dy = None if dys is None else xp.unstack(zero_padding(xp, mask, dys))
     real = None if mask is None else xp.unstack(mask)
     deltas = Record(xp, T)
-    for t in reversed(order):
+    for t in _order(T, not reverse):
         if dy is not None:
             ds = (ds[0] + dy[t], *ds[1:])
-        new, delta = cell.step_vjp(xp, p, k[t], ds)
-        ds = new if real is None else _pick(xp, real[t], new, ds)
-        deltas.put(t, delta)
-    delta = deltas.arrays()
-    if mask is not None:
-        delta = tuple(xp.where(mask, a, xp.zeros_like(a)) for a in delta)
-    dx, dp = cell.project_vjp(xp, wide, flat_x, flat_s, flat_k, _folds(xp, delta))
-    return _unfold(xp, dx, T), ds, dp
+        before, delta = cell.step_vjp(xp, ready, k[t], ds)
+        deltas.put(t, delta, k[t], slabs)
+        ds = before if real is None else pick(xp, real[t], before, ds)
+    delta = folds(xp, tuple(zero_padding(xp, mask, a) for a in deltas.arrays()))
+    dx, dp = cell.project_vjp(xp, wide, flat_x, old, flat_k, delta)
+    return unfold(xp, dx, T), ds, dp
 
 
-def _pick(xp: Namespace, rows: Array, new: tuple, old: tuple) -> tuple:
-    """``new`` in the rows (B, 1) that are True, ``old`` in the others."""
-    return tuple(xp.where(rows, a, b) for a, b in zip(new, old, strict=True))
-
-
-def _fold(xp: Namespace, a: Array) -> Array:
-    """(T, B, n) -> (T·B, n)"""
-    return xp.reshape(a, (a.shape[0] * a.shape[1], a.shape[2]))
-
-
-def _folds(xp: Namespace, leaves: tuple) -> tuple:
-    return tuple(_fold(xp, a) for a in leaves)
-
-
-def _unfold(xp: Namespace, a: Array, T: int) -> Array:
-    """(T·B, n) -> (T, B, n)"""
-    return xp.reshape(a, (T, a.shape[0] // T, a.shape[1]))
-
-
-def _over_time(xp: Namespace, p: Params, T: int) -> Params:
-    """``p`` for all steps at once: recurrent dropout's multipliers (B, H), if any, repeated T times."""
-    return p | {"keep": xp.tile(p["keep"], (T, 1))} if "keep" in p else p
+def _order(T: int, reverse: bool) -> range:
+    return range(T)[::-1] if reverse else range(T)

@@ -14,25 +14,39 @@ class Record:
     def __init__(self, xp: Namespace, steps: int) -> None:
         self._xp, self._steps = xp, steps
         self._slabs: list = []
+        self._written: list[tuple[int, Array]] = []
+        self._kept: list[tuple[int, list]] = []
 
-    def put(self, step: int, leaves: tuple[Array, ...]) -> None:
-        """Write down ``leaves``, which have the same shapes at every step."""
+    def put(self, step: int, leaves: tuple[Array, ...], views: tuple = (), slabs: tuple = ()) -> None:
+        """Write down ``leaves``, which have the same shapes at every step.
+
+        A leaf that is one of ``views`` is a step of one of ``slabs`` and stays there.
+        """
         if not self._slabs:
-            self._slabs = [self._slab(leaf) for leaf in leaves]
-        for slab, leaf in zip(self._slabs, leaves, strict=True):
-            if isinstance(slab, list):
-                slab[step] = leaf
-            else:
-                slab[step, ...] = leaf
+            for leaf in leaves:
+                self._begin(leaf, views, slabs)
+        for n, slab in self._written:
+            slab[step, ...] = leaves[n]
+        for n, steps in self._kept:
+            steps[step] = leaves[n]
 
     def arrays(self) -> tuple[Array, ...]:
         """All that was put, a (steps, ...) array for each leaf."""
         return tuple(self._xp.stack(slab) if isinstance(slab, list) else slab for slab in self._slabs)
 
-    def _slab(self, leaf: Array) -> Array | list:
-        if not writeable(leaf):
-            return [None] * self._steps
-        return self._xp.empty((self._steps, *leaf.shape), dtype=leaf.dtype, device=device(leaf))
+    def _begin(self, leaf: Array, views: tuple, slabs: tuple) -> None:
+        """Find a place for the leaf that comes next."""
+        own = [slab for view, slab in zip(views, slabs, strict=True) if view is leaf]
+        if own:
+            self._slabs.append(own[0])
+            return
+        if writeable(leaf):
+            slab = self._xp.empty((self._steps, *leaf.shape), dtype=leaf.dtype, device=device(leaf))
+            self._written.append((len(self._slabs), slab))
+        else:
+            slab = [None] * self._steps
+            self._kept.append((len(self._slabs), slab))
+        self._slabs.append(slab)
 
 
 class Pieces:

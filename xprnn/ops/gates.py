@@ -4,15 +4,42 @@ import functools
 import operator
 
 from .. import initializers
+from ..arrays import device
 from ..types import Array, Generator, Namespace, Params
 
 BIASES = ("b", "bx", "bh")
 
 
 def split(x: Array, parts: int) -> tuple[Array, ...]:
-    """Cut the last axis of ``x`` into ``parts`` equal views."""
-    width = x.shape[-1] // parts
-    return tuple(x[..., n * width : (n + 1) * width] for n in range(parts))
+    """Cut the last axis of ``x`` into ``parts`` equal views, two or more."""
+    return _cutter(x.shape[-1], parts)(x)
+
+
+@functools.lru_cache(maxsize=256)  # a step asks for the same one as the step before
+def _cutter(width: int, parts: int) -> operator.itemgetter:
+    edges = range(0, width, width // parts)
+    return operator.itemgetter(*((..., slice(start, start + width // parts)) for start in edges))
+
+
+def scale_of(xp: Namespace, W: Array, sigmoid: tuple[bool, ...]) -> Array:
+    """``scale`` (1, G) for W (n, G), whose blocks of columns are gates: ½ in those with a sigmoid, 1 in the others.
+
+    With z = tanh(scale ⊙ a), scale ⊙ z + (1 - scale) is σ(a) in the gates with a sigmoid, as σ(a) = ½ tanh(½ a) + ½,
+    and tanh(a) in the others: one tanh for all, which cannot overflow.
+    """
+    shape, kind = (1, W.shape[1] // len(sigmoid)), {"dtype": W.dtype, "device": device(W)}
+    half, one = xp.full(shape, 0.5, **kind), xp.ones(shape, **kind)
+    return xp.concat([half if s else one for s in sigmoid], axis=1)
+
+
+def half(xp: Namespace, like: Array) -> Array:
+    """½ as an array without axes, of the dtype and device of ``like``: faster for NumPy than a Python number."""
+    return xp.full((), 0.5, dtype=like.dtype, device=device(like))
+
+
+def transposed(xp: Namespace, W: Array) -> Array:
+    """W.T with its rows one after the other in memory, which makes products with few rows faster."""
+    return xp.reshape(xp.reshape(W.T, (-1,)), W.T.shape)
 
 
 def drop(p: Params, h: Array) -> Array:
@@ -32,10 +59,12 @@ def init_biases(rng: Generator, width: int, bias: bool, double: bool) -> Params:
     return {name: initializers.zeros(rng, (width,)) for name in names}
 
 
-def add_biases(p: Params, u: Array) -> Array:
-    """u (N, G) and the biases that p has, first added to each other: u is large."""
+def add_biases(p: Params, u: Array, scale: Array | float = 1.0) -> Array:
+    """u (N, G), which may be written to, and ``scale`` times the sum of the biases that p has."""
     biases = [p[name] for name in BIASES if name in p]
-    return u + functools.reduce(operator.add, biases) if biases else u
+    if biases:
+        u += scale * functools.reduce(operator.add, biases)
+    return u
 
 
 def add_biases_vjp(xp: Namespace, p: Params, du: Array) -> Params:

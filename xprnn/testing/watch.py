@@ -38,11 +38,17 @@ class Watched(Cell):
     def project(self, xp: Namespace, p: Params, x: Array) -> Array:
         return self._seen("project", self.cell.project(xp, p, x))
 
+    def prepare(self, xp: Namespace, p: Params) -> Params:
+        return self._seen("prepare", self.cell.prepare(xp, p))
+
     def step(self, xp: Namespace, p: Params, u: Array, s: tuple) -> tuple[tuple, tuple]:
         return self._seen("step", self.cell.step(xp, p, u, s))
 
-    def linearize(self, xp: Namespace, p: Params, s: tuple, saved: tuple) -> tuple:
-        return self._seen("linearize", self.cell.linearize(xp, p, s, saved))
+    def linearize(self, xp: Namespace, p: Params, s: tuple, new: tuple, saved: tuple) -> tuple:
+        return self._seen("linearize", self.cell.linearize(xp, p, s, new, saved))
+
+    def prepare_vjp(self, xp: Namespace, p: Params) -> Params:
+        return self._seen("prepare_vjp", self.cell.prepare_vjp(xp, p))
 
     def step_vjp(self, xp: Namespace, p: Params, k: tuple, ds: tuple) -> tuple[tuple, tuple]:
         return self._seen("step_vjp", self.cell.step_vjp(xp, p, k, ds))
@@ -71,7 +77,7 @@ def inside(case: Any) -> None:
 
     p, x, s, ds = spy("nothing", (a.p, a.x[0], a.s, a.ds))
     u = spy("project", cell.project(xp, p, x))
-    _, saved = spy("step", cell.step(xp, p, u, s))
-    k = spy("linearize", cell.linearize(xp, p, s, saved))
-    _, delta = spy("step_vjp", cell.step_vjp(xp, p, k, ds))
+    new, saved = spy("step", cell.step(xp, spy("prepare", cell.prepare(xp, p)), u, s))
+    k = spy("linearize", cell.linearize(xp, p, s, new, saved))
+    _, delta = spy("step_vjp", cell.step_vjp(xp, spy("prepare_vjp", cell.prepare_vjp(xp, p)), k, ds))
     spy("project_vjp", cell.project_vjp(xp, p, x, s, k, delta))

@@ -30,9 +30,7 @@ def get(name: str | Activation) -> Activation:
     """
     if isinstance(name, Activation):
         return name
-    if isinstance(name, str) and name in ACTIVATIONS:
-        return ACTIVATIONS[name]
-    return _parsed(str(name))
+    return ACTIVATIONS.get(str(name)) or _parsed(str(name))
 
 
 def parse(name: str) -> Name:

@@ -24,7 +24,7 @@ DENSITY = 0.3989422804014327  # 1/√(2π)
 class Activation:
     """An elementwise function with its slope.
 
-    function(xp, x) is y; slope(xp, v) is dy/dx, where v is x or y as ``of`` says.
+    function(xp, x) is y; slope(xp, v) is dy/dx, a new array, where v is x or y as ``of`` says.
     """
 
     name: str
@@ -177,6 +177,10 @@ def _exp(xp: Namespace, x: Array) -> Array:
     return xp.exp(x)
 
 
+def _exp_slope(xp: Namespace, y: Array) -> Array:
+    return 1.0 * y
+
+
 IDENTITY = Activation("identity", _identity, _identity_slope, "output")
 TANH = Activation("tanh", _tanh, _tanh_slope, "output")
 SIGMOID = Activation("sigmoid", sigmoid, _sigmoid_slope, "output")
@@ -191,7 +195,7 @@ GELU = Activation("gelu", _gelu, _gelu_slope, "input")
 GELU_TANH = Activation("gelu_tanh", _gelu_tanh, _gelu_tanh_slope, "input")
 HARD_SIGMOID = Activation("hard_sigmoid", _hard_sigmoid, _hard_sigmoid_slope, "input")
 HARD_TANH = Activation("hard_tanh", _hard_tanh, _hard_tanh_slope, "output")
-EXP = Activation("exp", _exp, _identity, "output")
+EXP = Activation("exp", _exp, _exp_slope, "output")
 
 _ALL = (
     IDENTITY, TANH, SIGMOID, RELU, LEAKY_RELU, ELU, SELU, SOFTPLUS, SOFTSIGN, SILU, GELU, GELU_TANH,
