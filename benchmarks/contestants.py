@@ -17,14 +17,20 @@ class Contestant(NamedTuple):
     train: object
 
 
-def xprnn(job, threads):
-    """A Model of one layer on NumPy, as a user would call it; arrays are time-first in memory, as all others have."""
+def xprnn_model(job):
+    """A Model of one layer on NumPy with the job's weights."""
     import xprnn as xr
 
     layer = {"RNN": xr.RNN, "LSTM": xr.LSTM, "GRU": xr.GRU}[job.cell](job.sizes.H)
     model = xr.Model(layer, input_shape=(None, job.sizes.D))
     weights = job.weights | {"b": job.weights["bx"] + job.weights["bh"]}
     model.params = {"0": {name: weights[name] for name in model.params["0"]}}
+    return model
+
+
+def xprnn(job, threads):
+    """A Model of one layer on NumPy, as a user would call it; arrays are time-first in memory, as all others have."""
+    model = xprnn_model(job)
 
     def infer(question):
         return Answer(model(question.x.swapaxes(0, 1)).swapaxes(0, 1))
@@ -37,14 +43,23 @@ def xprnn(job, threads):
     return Contestant(infer, train)
 
 
+def torch_layer(job, one_step=False):
+    """torch.nn's layer with the job's weights, or its cell."""
+    import torch
+
+    layer = getattr(torch.nn, job.cell + "Cell" * one_step)(job.sizes.D, job.sizes.H)
+    theirs = {"weight_ih": "Wx", "weight_hh": "Wh", "bias_ih": "bx", "bias_hh": "bh"}
+    state = {name: torch.from_numpy(job.weights[ours].T.copy()) for name, ours in theirs.items()}
+    layer.load_state_dict(state if one_step else {f"{name}_l0": a for name, a in state.items()})
+    return layer
+
+
 def torch(job, threads):
     """torch.nn, eager: inference mode, and autograd."""
     import torch
 
     torch.set_num_threads(threads)
-    module = getattr(torch.nn, job.cell)(job.sizes.D, job.sizes.H)
-    theirs = {"weight_ih_l0": "Wx", "weight_hh_l0": "Wh", "bias_ih_l0": "bx", "bias_hh_l0": "bh"}
-    module.load_state_dict({name: torch.from_numpy(job.weights[ours].T.copy()) for name, ours in theirs.items()})
+    module = torch_layer(job)
     parameters = list(module.parameters())
 
     def infer(question):
@@ -60,8 +75,8 @@ def torch(job, threads):
     return Contestant(infer, train)
 
 
-def onnxruntime(job, threads):
-    """One operator in a session; inference only."""
+def onnx_session(job, threads, states=()):
+    """A session of one operator, x -> y; it takes the ``states``, such as ("h", "c"), and gives them back as well."""
     import onnx
     import onnxruntime
 
@@ -72,14 +87,24 @@ def onnxruntime(job, threads):
     weights = {"W": w["Wx"].T, "R": w["Wh"].T, "B": np.concatenate([w["bx"], w["bh"]])}
     weights = [onnx.numpy_helper.from_array(np.ascontiguousarray(a[None]), name) for name, a in weights.items()]
     reset = {"linear_before_reset": 1} if job.cell == "GRU" else {}
-    node = onnx.helper.make_node(job.cell, ["x", "W", "R", "B"], ["y"], hidden_size=job.sizes.H, **reset)
-    x, y = (onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None) for name in "xy")
-    graph = onnx.helper.make_graph([node], "job", [x], [y], weights)
+    inputs, outputs = ["x", *states], ["y", *(f"{name}_end" for name in states)]
+    names = ["x", "W", "R", "B", "", *states] if states else ["x", "W", "R", "B"]
+    node = onnx.helper.make_node(job.cell, names, outputs, hidden_size=job.sizes.H, **reset)
+    ends = [
+        [onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None) for name in side]
+        for side in (inputs, outputs)
+    ]
+    graph = onnx.helper.make_graph([node], "job", *ends, weights)
     model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=8)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
-    session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    return onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+
+
+def onnxruntime(job, threads):
+    """One operator in a session; inference only."""
+    session = onnx_session(job, threads)
 
     def infer(question):
         return Answer(session.run(None, {"x": question.x})[0][:, 0])

@@ -111,17 +111,19 @@ def turns(count, rounds):
 
 def markdown(found):
     """The result as a table."""
-    first = next(iter(found.values()))
-    lines = [
-        f"`xprnn train`: {first['model']}; an update is {first['update']}, an epoch {first['updates of an epoch']:,}.",
-        "", "| threads | torch, ms an update | xprnn, ms an update | torch, s an epoch | xprnn, s an epoch | ratio |",
-        "|---:|---:|---:|---:|---:|---:|",
-    ]  # fmt: skip
+    first, rows = next(iter(found.values())), []
     for count, one in found.items():
         medians = [one["seconds of an update"][name]["median"] for name in ("torch", "xprnn")]
-        row = [f"{1e3 * a:.2f}" for a in medians] + [f"{a * one['updates of an epoch']:.1f}" for a in medians]
-        lines.append(f"| {count} | {' | '.join(row)} | {machine.shown(one['ratio'])} |")
-    return "\n".join(lines)
+        row = [count, *(f"{1e3 * a:.2f}" for a in medians)]
+        rows.append([*row, *(f"{a * one['updates of an epoch']:.1f}" for a in medians), machine.shown(one["ratio"])])
+    columns = [f"{name}, {what}" for what in ("ms an update", "s an epoch") for name in ("torch", "xprnn")]
+    table = machine.table(["threads", *columns, "ratio"], rows)
+    return (
+        f"`xprnn train` on its own text: {first['model']}; an update is {first['update']}, an epoch "
+        f"{first['updates of an epoch']:,} updates. The ratio is torch's time by xprnn's, with its quarters; over "
+        f"{first['updates compared']} updates the losses differ by at most {first['losses differ by']:.1e} of their "
+        f"size.\n\n{table}"
+    )
 
 
 def main():
@@ -138,7 +140,7 @@ def main():
         return
     arguments = ["--child", "--rounds", rounds, "--threads"]
     found = {count: machine.child(__file__, [*arguments, count], count) for count in options.threads}
-    print(json.dumps({"machine": machine.describe(), "found": found}, indent=1) if options.json else markdown(found))
+    machine.tell(found, markdown(found), options.json)
 
 
 if __name__ == "__main__":

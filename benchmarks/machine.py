@@ -112,3 +112,17 @@ def shown(found, digits=2):
     """A spread as people read it: the median and the quarters."""
     low, high = found["quarters"]
     return f"{found['median']:.{digits}f} ({low:.{digits}f}–{high:.{digits}f})"
+
+
+def tell(found, table, as_json):
+    """Print what a benchmark found: as JSON with the machine and the table beside it, or the table alone."""
+    if as_json:
+        print(json.dumps({"machine": describe(), "found": found, "markdown": table}, indent=1))
+    else:
+        print(table)
+
+
+def table(header, rows):
+    """A Markdown table; the first column is text, the others are numbers."""
+    ruler = ["---"] + ["---:"] * (len(header) - 1)
+    return "\n".join("| " + " | ".join(map(str, row)) + " |" for row in [header, ruler, *rows])

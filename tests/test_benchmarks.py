@@ -2,6 +2,7 @@
 
 import json
 
+import growth
 import machine
 import numpy as np
 import pytest
@@ -27,3 +28,19 @@ def test_ratios_are_taken_round_by_round():
     assert machine.ratios([2, 30, 8], [1, 10, 2]) == {"median": 3, "quarters": [2.5, 3.5], "range": [2, 4]}
     with pytest.raises(ValueError, match="shorter"):
         machine.ratios([1, 2], [1])
+
+
+def test_a_table_and_a_spread_as_people_read_them():
+    assert machine.table(["a", "b"], [["x", 1]]) == "| a | b |\n| --- | ---: |\n| x | 1 |"
+    assert machine.shown(machine.spread([1, 2, 3, 4, 5])) == "3.00 (2.00–4.00)"
+
+
+def test_slopes_are_those_of_powers():
+    sizes = [1, 2, 4, 8, 16]
+    assert growth.slope(sizes, [7.0 * size**1.5 for size in sizes]) == pytest.approx(1.5)
+    assert growth.slope(sizes, [3.0] * 5) == pytest.approx(0)
+
+
+def test_a_checkpointed_setting_differs_in_its_segment_alone():
+    setting = growth.Setting(T=20000, B=3)
+    assert setting.checkpointed == setting._replace(segment=141)

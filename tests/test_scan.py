@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from xprnn import cells
-from xprnn.kernels import KERNELS, choose, loop
+from xprnn import cells, kernels
+from xprnn.kernels import choose, loop
 from xprnn.kernels.record import Pieces, Record
 from xprnn.scan import scan, scan_vjp, zero_state
 from xprnn.testing import check_cell
@@ -163,6 +163,22 @@ def test_checkpointing_holds_a_piece_at_a_time():
     assert peak(30) < peak(None) / 10
 
 
+class Sharing(cells.RNN):
+    """A cell that gives one array as the gradient of two parameters, as it may."""
+
+    def project_vjp(self, xp, p, x, s, k, delta):
+        dx, dp = super().project_vjp(xp, p, x, s, k, delta)
+        return dx, dp | {"bh": dp["bx"]}
+
+
+def test_gradients_of_pieces_are_summed_whatever_they_share():
+    cell, x = Sharing(2, double_bias=True), np.random.default_rng(0).normal(size=(8, 3, 2))
+    p, dys = cell.init(np.random.default_rng(1), 2), np.ones((8, 3, 2))
+    whole, pieces = (scan_vjp(cell, p, scan(cell, p, x, segment=segment)[2], dys)[2] for segment in (None, 2))
+    for name, wanted in whole.items():
+        np.testing.assert_allclose(pieces[name], wanted, rtol=1e-13)
+
+
 def test_pieces_become_one_array(row):
     steps = np.arange(12.0).reshape(6, 1, 2)
     pieces = Pieces(row.xp, 6)
@@ -196,10 +212,7 @@ def test_the_way_back_takes_the_kernel_of_the_way_there(monkeypatch):
 
 def test_the_first_kernel_that_accepts_is_taken(monkeypatch):
     unwilling, willing, x = Counting(takes=False), Counting(), column(1, 2)
-    for name in list(KERNELS):
-        monkeypatch.delitem(KERNELS, name)
-    for name, kernel in (("unwilling", unwilling), ("willing", willing), ("loop", loop)):
-        monkeypatch.setitem(KERNELS, name, kernel)
+    monkeypatch.setattr(kernels, "KERNELS", {"unwilling": unwilling, "willing": willing, "loop": loop})
     assert choose(SUM, x, None) is willing
     scan(SUM, ONES, x)
     assert willing.calls and not unwilling.calls
