@@ -12,7 +12,6 @@ import argparse
 import importlib.util
 import itertools
 import json
-import os
 import platform
 import shutil
 import statistics
@@ -23,12 +22,10 @@ import time
 from importlib import metadata
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
-CHILD = ROOT / "benchmarks" / "deploy_child.py"
-THREADS = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
-# Without compiled files Python would compile xprnn each time, and the others not: they are installed.
-ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-ENVIRONMENT |= THREADS | {"PYTHONPATH": str(ROOT), "KERAS_BACKEND": "torch"}
+import machine
+
+CHILD = Path(__file__).with_name("deploy_child.py")
+ENVIRONMENT = machine.compiled(1) | {"KERAS_BACKEND": "torch"}
 STAGES = ("import", "load", "predict")
 TORCH = "torch==2.13.0"
 INSTALLS = {"xprnn": ["."], "torch": [TORCH, "numpy"], "onnxruntime": ["onnxruntime"], "keras": ["keras", TORCH]}
@@ -60,17 +57,8 @@ def make(folder, libraries):
 
 def once(library, folder):
     """Start a process -> what it printed, with the seconds until then and its peak memory in MB."""
-    begin = time.perf_counter()
-    process = subprocess.Popen([sys.executable, CHILD, library, folder], env=ENVIRONMENT, stdout=subprocess.PIPE)
-    line = process.stdout.readline()
-    seconds = time.perf_counter() - begin
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    process.stdout.close()
-    if process.returncode or not line:
-        raise SystemExit(f"{library} ended with {process.returncode} before it had printed its output")
-    unit = 1 if sys.platform == "darwin" else 1024
-    return json.loads(line) | {"seconds": seconds, "megabytes": usage.ru_maxrss * unit / 1e6}
+    line, seconds, megabytes = machine.first_line([sys.executable, CHILD, library, folder], ENVIRONMENT)
+    return json.loads(line) | {"seconds": seconds, "megabytes": megabytes}
 
 
 def check(outputs):
@@ -116,9 +104,9 @@ def installed(library):
     """The megabytes that ``pip install`` puts into an empty folder, dependencies and compiled files included."""
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder) / "source"
-        shutil.copytree(ROOT / "xprnn", source / "xprnn", ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(machine.ROOT / "xprnn", source / "xprnn", ignore=shutil.ignore_patterns("__pycache__"))
         for name in ("pyproject.toml", "README.md", "LICENSE"):
-            shutil.copy(ROOT / name, source)
+            shutil.copy(machine.ROOT / name, source)
         wanted = [str(source) if name == "." else name for name in INSTALLS[library]]
         pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-cache-dir", "--target", f"{folder}/there"]
         subprocess.run([*pip, *wanted], check=True)
@@ -153,14 +141,6 @@ def markdown(about, found):
     return "\n".join(lines) + "\n"
 
 
-def machine():
-    """The processor's name and how many of it there are."""
-    path = Path("/proc/cpuinfo")
-    lines = path.read_text().splitlines() if path.exists() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return f"{names[0] if names else platform.machine()}, {os.cpu_count()} cores"
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--repeats", type=int, default=11)
@@ -178,7 +158,8 @@ def main():
     command = " ".join(["python benchmarks/deploy.py", *sys.argv[1:]])
     about = {
         "date": time.strftime("%Y-%m-%d"), "command": command,
-        "machine": machine(), "python": platform.python_version(), "repeats": options.repeats, "bytes": size,
+        "machine": f"{machine.processor()}, {machine.cores()} cores",
+        "python": platform.python_version(), "repeats": options.repeats, "bytes": size,
         "model": DESCRIPTION, "versions": {name: metadata.version(name) for name in ("numpy", *libraries[1:])},
     }  # fmt: skip
     page = markdown(about, found)

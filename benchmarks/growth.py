@@ -9,14 +9,11 @@ lines through logarithms: 1 is growth in proportion. One thread.
 """
 
 import argparse
-import ctypes
-import gc
 import json
 import math
 import os
 import statistics
 import time
-from pathlib import Path
 from typing import NamedTuple
 
 import machine
@@ -73,23 +70,10 @@ def prepare(setting):
     return update
 
 
-def status(name):
-    """A line of /proc/self/status, in megabytes."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    (found,) = (line.split()[1] for line in lines if line.startswith(name))
-    return int(found) * 1024 / 1e6
-
-
 def peak(setting):
-    """The megabytes that an update needs at its peak, above what is there before; a short one goes before."""
+    """The megabytes that an update needs at its peak; a short one goes before, for what is made once."""
     prepare(setting._replace(T=10, segment=setting.segment and 4))()
-    update = prepare(setting)
-    gc.collect()
-    ctypes.CDLL(None).malloc_trim(0)  # what is free already is not to be taken again unseen
-    Path("/proc/self/clear_refs").write_text("5")  # the peak is what there is now
-    before = status("VmRSS")
-    update()
-    return status("VmHWM") - before
+    return machine.peak_of(prepare(setting))
 
 
 def memory(setting):

@@ -4,6 +4,7 @@ Nothing is imported before it is asked for: what the libraries read from the env
 """
 
 import ctypes
+import gc
 import json
 import os
 import platform
@@ -31,6 +32,50 @@ def child(script, arguments, count, **environment):
     command = [sys.executable, script, *map(str, arguments)]
     done = subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE, text=True)
     return json.loads(done.stdout)
+
+
+def compiled(count):
+    """The environment for processes that import this checkout's xprnn and take ``count`` threads.
+
+    Without compiled files Python would compile xprnn each time, and the others not: they are installed.
+    """
+    kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    return kept | threads(count) | {"PYTHONPATH": str(ROOT)}
+
+
+def first_line(command, environment):
+    """Start a process -> the first line it prints, the seconds until then, and its peak memory in MB at its end.
+
+    On Linux its ru_maxrss begins with that of its parent: whoever calls this must have imported nothing large.
+    """
+    begin = time.perf_counter()
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE)
+    line = process.stdout.readline()
+    seconds = time.perf_counter() - begin
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    process.stdout.close()
+    if process.returncode or not line:
+        raise SystemExit(f"{command} ended with {process.returncode} before it had printed what was asked for")
+    unit = 1 if sys.platform == "darwin" else 1024
+    return line, seconds, usage.ru_maxrss * unit / 1e6
+
+
+def peak_of(work):
+    """The megabytes that ``work`` needs at its peak above what is there before it, by /proc (Linux with glibc)."""
+    gc.collect()
+    ctypes.CDLL(None).malloc_trim(0)  # what is free already is not to be taken again unseen
+    Path("/proc/self/clear_refs").write_text("5")  # the peak is what there is now
+    before = _status("VmRSS")
+    work()
+    return _status("VmHWM") - before
+
+
+def _status(name):
+    """A line of /proc/self/status, in megabytes."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    (found,) = (line.split()[1] for line in lines if line.startswith(name))
+    return int(found) * 1024 / 1e6
 
 
 def describe():

@@ -1,6 +1,7 @@
 """What the benchmarks compute from their times, by value, and what they say of the machine."""
 
 import json
+import sys
 
 import growth
 import machine
@@ -44,3 +45,19 @@ def test_slopes_are_those_of_powers():
 def test_a_checkpointed_setting_differs_in_its_segment_alone():
     setting = growth.Setting(T=20000, B=3)
     assert setting.checkpointed == setting._replace(segment=141)
+
+
+def test_a_process_is_timed_until_its_first_line():
+    line, seconds, megabytes = machine.first_line(
+        [sys.executable, "-c", "print(1, flush=True); b = bytes(1) * 300_000_000"], machine.compiled(1)
+    )
+    assert line == b"1\n"
+    assert seconds > 0 and megabytes > 300
+    with pytest.raises(SystemExit, match="ended with 3"):
+        machine.first_line([sys.executable, "-c", "print(1); raise SystemExit(3)"], machine.compiled(1))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc is Linux's")
+def test_the_peak_counts_what_is_given_back_and_not_what_was_there():
+    there = np.ones(5_000_000)
+    assert 78 < machine.peak_of(lambda: (2 * there).sum() + np.ones(10_000_000).sum()) < 90
