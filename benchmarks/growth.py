@@ -44,8 +44,8 @@ AXES = {
     "H": [Setting(H=H) for H in (32, 64, 128, 256, 512)],
 }
 LONG = [
-    Setting(T=20000), Setting("GRU", T=20000), Setting(T=20000, D=128), Setting(T=20000, B=1),
-    Setting(T=20000, outputs="all"),
+    Setting(T=20000), Setting("GRU", T=20000), Setting(T=20000, D=128), Setting(T=20000, B=1, H=64),
+    Setting(T=20000, B=1), Setting(T=20000, outputs="all"),
 ]  # fmt: skip
 
 
