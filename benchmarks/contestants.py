@@ -23,9 +23,21 @@ def xprnn_model(job):
 
     layer = {"RNN": xr.RNN, "LSTM": xr.LSTM, "GRU": xr.GRU}[job.cell](job.sizes.H)
     model = xr.Model(layer, input_shape=(None, job.sizes.D))
-    weights = job.weights | {"b": job.weights["bx"] + job.weights["bh"]}
-    model.params = {"0": {name: weights[name] for name in model.params["0"]}}
+    model.params = {"0": parameters(job)}
     return model
+
+
+def parameters(job):
+    """The weights as our cells have them."""
+    two = job.cell == "GRU"
+    return {name: job.weights[name] for name in ("Wx", "Wh", *(("bx", "bh") if two else ()))} | (
+        {} if two else {"b": job.weights["bx"] + job.weights["bh"]}
+    )
+
+
+def start(job):
+    """The initial state of zeros: h, and an LSTM's c."""
+    return tuple(np.zeros((job.sizes.B, job.sizes.H), "f") for _ in range(1 + (job.cell == "LSTM")))
 
 
 def xprnn(job, threads):
@@ -159,6 +171,40 @@ def jax(job, threads):
     return Contestant(infer, train)
 
 
+def loop(job, threads):
+    """The loop kernel on NumPy, what runs where nothing was compiled; it stands in xprnn's place."""
+    from xprnn import cells
+    from xprnn.kernels import loop
+
+    cell, p, s = getattr(cells, job.cell)(job.sizes.H), parameters(job), start(job)
+
+    def infer(question):
+        return Answer(loop.forward(cell, p, question.x, s, None, False, tape=False)[0])
+
+    def train(question):
+        y, _, tape = loop.forward(cell, p, question.x, s, None, False)
+        dx, _, grads = loop.backward(cell, p, tape, question.dy, s)
+        return Answer(y, dx, grads["Wx"], grads["Wh"])
+
+    return Contestant(infer, train)
+
+
+def handwritten(job, threads):
+    """NumPy by hand, with ``out=`` everywhere."""
+    import handwritten
+
+    p, s = parameters(job), start(job)
+
+    def infer(question):
+        return Answer(handwritten.FORWARD[job.cell](p, question.x, s))
+
+    def train(question):
+        y, grads = handwritten.TRAIN[job.cell](p, question.x, s, question.dy)
+        return Answer(y, grads["x"], grads["Wx"], grads["Wh"])
+
+    return Contestant(infer, train)
+
+
 def numpy(job, threads):
     """The textbook's loop in NumPy, gate by gate."""
     import textbook
@@ -202,4 +248,4 @@ def limit(job, threads):
     return Contestant(infer, train)
 
 
-ALL = {one.__name__: one for one in (torch, onnxruntime, jax, numpy, limit)}
+ALL = {one.__name__: one for one in (xprnn, loop, torch, onnxruntime, jax, numpy, handwritten, limit)}

@@ -22,8 +22,9 @@ from pathlib import Path
 import machine
 
 HERE = Path(__file__).resolve().parent
-PEERS = ("torch", "onnxruntime", "jax", "numpy", "limit")
-PARTS = ("table", "streaming", "epoch", "growth", "starting", "loop")
+# Who meets whom: xprnn with the kernel that it chooses, or its loop.
+PEERS = {name: "xprnn" for name in ("torch", "onnxruntime", "jax", "numpy", "limit")} | {"handwritten": "loop"}
+PARTS = ("table", "streaming", "epoch", "growth", "starting")
 QUICK = ("stream", "charlm")
 
 
@@ -35,7 +36,7 @@ def options():
     parser.add_argument("--threads", nargs="+", type=int)
     parser.add_argument("--cases", nargs="+")
     parser.add_argument("--cells", nargs="+")
-    parser.add_argument("--peers", nargs="+", choices=PEERS, default=PEERS)
+    parser.add_argument("--peers", nargs="+", choices=PEERS, default=list(PEERS))
     parser.add_argument("--rounds", type=int)
     chosen = parser.parse_args()
     chosen.parts = chosen.parts or (("table",) if chosen.quick else PARTS)
@@ -99,10 +100,12 @@ def table(chosen):
             jobs = [(folder, cell, case, number) for cell in cells for number in range(chosen.rounds)]
             list(pool.map(work_out, *zip(*jobs, strict=True)))
             for peer, threads in itertools.product(chosen.peers, chosen.threads):
+                if PEERS[peer] == "loop" and threads > 1:
+                    continue  # with more threads it is BLAS that is measured
                 print(f"{case}: {peer}, {threads} thread(s)", file=sys.stderr, flush=True)
                 arguments = ["--threads", threads, "--answers", folder, "--rounds", chosen.rounds, "--cases", case]
                 lines = program(
-                    "duel.py", peer, *arguments, "--cells", *cells, threads=threads,
+                    "duel.py", PEERS[peer], peer, *arguments, "--cells", *cells, threads=threads,
                     core=core if peer == "limit" else None,
                 )  # fmt: skip
                 rows += map(json.loads, lines)

@@ -1,6 +1,6 @@
-"""One contestant against xprnn, taking turns in this process; prints a line of JSON for each job and pass.
+"""One contestant against another, taking turns in this process; prints a line of JSON for each job and pass.
 
-    python benchmarks/duel.py torch --threads 1 --answers FOLDER [--cases stream charlm] [--cells LSTM] [--rounds 7]
+    python benchmarks/duel.py xprnn torch --answers FOLDER [--threads 2] [--cases stream charlm] [--cells LSTM]
 
 ``benchmarks/cpu.py`` calls it, with the answers that it has worked out. Each round takes a question of its own; the one
 who begins changes from round to round. Short jobs are called many times a round, with the next questions. The answers
@@ -24,7 +24,8 @@ MOST = 60  # calls of a round
 
 def options():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("contestant")
+    parser.add_argument("ours")
+    parser.add_argument("peer")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--answers", type=Path, required=True)
     parser.add_argument("--cases", nargs="+")
@@ -95,18 +96,19 @@ def main():
     import cases
     import contestants
 
-    here, peer = machine.describe(), chosen.contestant
+    here, names = machine.describe(), (chosen.ours, chosen.peer)
     for case, cell in itertools.product(chosen.cases or cases.CASES, chosen.cells or cases.CELLS):
         job = cases.job(cell, case)
         exam = read_exam(chosen.answers, job)
-        ours, theirs = (make(job, chosen.threads) for make in (contestants.xprnn, contestants.ALL[peer]))
+        ours, theirs = (contestants.ALL[name](job, chosen.threads) for name in names)
         for passes, one, other in zip(cases.PASSES, ours, theirs, strict=True):
             if other is None:
                 continue
             fields = cases.Answer._fields if passes == cases.PASSES[1] else ("y",)
-            mine, yours = duel([one, other], [True, peer != "limit"], exam, fields, chosen.rounds)
-            row = {"peer": peer, "threads": chosen.threads, "cell": cell, "case": case, "pass": passes}
-            row |= {"xprnn": mine, "seconds": yours, "ratio": machine.ratios(yours, mine), "blas": here["blas"]}
+            mine, yours = duel([one, other], [name != "limit" for name in names], exam, fields, chosen.rounds)
+            row = {"ours": names[0], "peer": names[1], "threads": chosen.threads, "cell": cell, "case": case}
+            row |= {"pass": passes, "our seconds": mine, "their seconds": yours}
+            row |= {"ratio": machine.ratios(yours, mine), "blas": here["blas"]}
             print(json.dumps(row), flush=True)
 
 

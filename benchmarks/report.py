@@ -4,11 +4,13 @@ import json
 import math
 import statistics
 
+import machine
+
 RIVALS = ("torch", "onnxruntime", "jax")
 OTHERS = ("numpy", "limit")
 PASSES = ("forward", "forward+backward")
 COLOURS = dict(zip(RIVALS, ("#d1495b", "#3d5a80", "#e9a23b"), strict=True))
-SECTIONS = ("streaming", "epoch", "growth", "starting", "loop")
+SECTIONS = ("streaming", "epoch", "growth", "starting")
 
 
 def write(result, path):
@@ -17,10 +19,11 @@ def write(result, path):
     path.with_suffix(".json").write_text(compact(result) + "\n")
     parts = [head(result)]
     if "table" in result:
-        parts += [summary(result["table"]), losses(result["table"]), by_case(result["table"], path.stem)]
-        draw(result["table"], path.with_suffix(".png"))
+        rows = those(result["table"], ours="xprnn")
+        parts += [summary(rows), losses(rows), by_case(rows, path.stem), by_hand(those(result["table"], ours="loop"))]
+        draw(rows, path.with_suffix(".png"))
     parts += [section(name, result[name]) for name in SECTIONS if name in result]
-    path.with_suffix(".md").write_text("\n\n".join(parts) + "\n")
+    path.with_suffix(".md").write_text("\n\n".join(filter(None, parts)) + "\n")
 
 
 def compact(result):
@@ -38,12 +41,6 @@ def round_all(value):
     if isinstance(value, dict):
         return {name: round_all(part) for name, part in value.items()}
     return [round_all(part) for part in value] if isinstance(value, list | tuple) else value
-
-
-def lines_of(header, rows):
-    """A Markdown table; the first column is text, the others are numbers."""
-    ruler = ["---"] + ["---:"] * (len(header) - 1)
-    return "\n".join("| " + " | ".join(map(str, row)) + " |" for row in [header, ruler, *rows])
 
 
 def head(result):
@@ -101,7 +98,7 @@ def summary(rows):
                 mean = geometric_mean([row["ratio"]["median"] for row in here])
                 line.append(f"{mean:.2f} ({least['ratio']['median']:.2f} {least['case']})")
             lines.append(line)
-    return "## Geometric means over the cases, in parentheses the least\n\n" + lines_of(
+    return "## Geometric means over the cases, in parentheses the least\n\n" + machine.table(
         ["", "torch.nn", "onnxruntime", "jax.jit", "textbook NumPy", "matrix products alone"], lines
     )
 
@@ -113,7 +110,7 @@ def losses(rows):
     text = f"## Not won: {len(lost)} of {count} comparisons with torch, onnxruntime and JAX\n\n"
     if not lost:
         return text + "None."
-    return text + lines_of(
+    return text + machine.table(
         ["", "ratio", "quarters"],
         [
             [
@@ -137,12 +134,27 @@ def by_case(rows, name):
             here = those(rows, threads=threads, cell=cell, passes=passes, case=case)
             met = [ratio(here, peer=peer) for peer in RIVALS + OTHERS]
             best = min((r for r in met[: len(RIVALS)] if r is not None), default=None)
-            times = [statistics.median(row["xprnn"]) for row in here]
+            times = [statistics.median(row["our seconds"]) for row in here]
             line = [f"{case} {cell} {passes}", f"{1e3 * statistics.median(times):.3g}"]
             lines.append(line + ["-" if r is None else f"{r:.2f}" for r in (best, *met)])
         header = ["", "xprnn, ms", "best of three", "torch.nn", "onnxruntime", "jax.jit", "textbook", "products alone"]
-        texts.append(f"### {threads} thread{'s' * (threads > 1)}\n\n" + lines_of(header, lines))
+        texts.append(f"### {threads} thread{'s' * (threads > 1)}\n\n" + machine.table(header, lines))
     return "\n\n".join(texts)
+
+
+def by_hand(rows):
+    """The loop kernel's table."""
+    if not rows:
+        return ""
+    lines = []
+    for cell, passes in [(cell, passes) for cell in distinct(rows, "cell") for passes in PASSES]:
+        met = [row["ratio"]["median"] for row in those(rows, cell=cell, passes=passes)]
+        lines.append([f"{cell} {passes}", *(f"{r:.2f}" for r in met), f"**{geometric_mean(met):.2f}**"])
+    header = ["", *distinct(rows, "case"), "geometric mean"]
+    return (
+        "## The loop, where nothing was compiled, beside NumPy written by hand with `out=` everywhere\n\n"
+        "One thread; the hand-written one's time by the loop's.\n\n" + machine.table(header, lines)
+    )
 
 
 def section(name, part):
