@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from . import door
-from .layers.base import Context
+from .arrays import is_numpy
 from .types import Array, State
 
 if TYPE_CHECKING:
@@ -34,7 +34,17 @@ class Stream:
         if shape is None or not door.has_time(model.layer, shape):
             raise ValueError(f"{model.layer} is not a model of sequences; call it")
         self._model, self._rank = model, len(shape)
+        self._known: tuple | None = None  # dtype and shape of the NumPy array that was looked at
         self.state = state
+
+    @property
+    def state(self) -> State:
+        """What the steps so far have left; None at the beginning."""
+        return door.leave(self._single, self._state) if self._entered else self._state
+
+    @state.setter
+    def state(self, state: State) -> None:
+        self._state, self._entered, self._single = state, False, False
 
     def reset(self) -> None:
         """Go back to the initial state."""
@@ -42,7 +52,26 @@ class Stream:
 
     def __call__(self, x_t: Array) -> Array:
         """The output of the next step, (B, H), or (H,) for a single sequence."""
+        # An array of NumPy's is known by its dtype and shape: a step is too short to look at each again.
+        known = (x_t.dtype, x_t.shape) if is_numpy(x_t) else None
+        if known is None or known != self._known or not self._entered:
+            self._enter(x_t)
+            self._known = known
+        if known:
+            return self._step(x_t)
+        with self._model.backend.active():
+            return self._step(x_t)
+
+    def _step(self, x_t: Array) -> Array:
         model = self._model
+        x = x_t[None, ...] if self._single else x_t
+        model.layer.check(x, None)
+        y, self._state = model.layer.step(model.params or {}, x, self._state)
+        return y[0, ...] if self._single else y
+
+    def _enter(self, x_t: Array) -> None:
+        """Look at a step, and at a state that was set or that steps of another shape have left."""
+        model, state = self._model, self.state
         door.check_kind(model.backend, model.layer, x_t, "x_t")
         if x_t.ndim not in (self._rank - 1, self._rank):
             axes = ["(B,) or ()", "(B, D) or (D,)"][self._rank - 1]
@@ -50,8 +79,6 @@ class Stream:
         single = x_t.ndim == self._rank - 1
         with model.backend.active():
             x = model.backend.xp.expand_dims(x_t, axis=0 if single else 1)
-            shape = model.input_shape or door.sample_shape(model.layer, x)
-            entry = door.enter(model.backend, model.layer, (None, *shape[1:]), x, self.state, None, None)
-            y, state, _ = model.layer.forward(model.built(x)[1], entry.x, entry.state, Context(tape=False))
-            self.state = door.leave(single, state)
-            return door.leave(single, y if model.layer.shortens else y[:, 0, ...])
+            shape, _ = model.built(x)
+            entry = door.enter(model.backend, model.layer, (None, *shape[1:]), x, state, None, None)
+        self._state, self._entered, self._single = entry.state, True, single

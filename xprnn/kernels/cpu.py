@@ -97,6 +97,18 @@ class CPU:
             ys = states[:-1, ...] if reverse else states[1:, ...]  # type: ignore[index]
         return ys, end, Tape(x, mask, reverse, states, saved)
 
+    def step(self, cell: Cell, p: Params, x: Array, s: tuple) -> tuple[Array, tuple]:
+        """One step x (B, D) from the state s -> y (B, H), an array of its own, the next state.
+
+        It is all that a stream waits for, so it does ``forward``'s work with the least ado.
+        """
+        xp, h = namespace(x), s[0]
+        y, end = xp.empty_like(h), tuple(map(xp.empty_like, s))
+        arrays = (x[None, ...], None, *_weights(p), *_pair(s), *_pair(end), y[None, ...], None, None)
+        numbers = (self.instructions or INSTRUCTIONS[0], _kind(cell), 1, False, _format(x), 1, *x.shape, h.shape[1])
+        _native.forward(*numbers, *_buffers(x, arrays))
+        return y, end
+
     def backward(self, cell: Cell, p: Params, tape: Tape, dys: Array | None, ds: tuple) -> tuple[Array, tuple, Params]:
         """Walk back from the cotangents of ys (None: zero) and of the last state -> dx, ds, dp."""
         x, mask, reverse, states, saved = tape

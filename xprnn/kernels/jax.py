@@ -40,6 +40,12 @@ def forward(
     return ys, end, Tape(x, mask, s, states, saved, reverse) if tape else None
 
 
+def step(cell: Cell, p: Params, x: Array, s: tuple) -> tuple[Array, tuple]:
+    """One step x (B, D) from the state s -> y (B, H), the next state."""
+    s = _compiled(_step)(cell, False, False, p, x, s)
+    return s[0], s
+
+
 def backward(cell: Cell, p: Params, tape: Tape, dys: Array | None, ds: tuple) -> tuple[Array, tuple, Params]:
     """Walk back from the cotangents of ys (None: zero) and of the last state -> dx, ds, dp."""
     *arrays, reverse = tape
@@ -79,6 +85,11 @@ def _forward(
     u = unfold(xp, cell.project(xp, p, fold(xp, x)), x.shape[0])
     end, kept = scan(step, s, (u, mask), reverse=reverse)
     return zero_padding(xp, mask, kept[0][0]), end, kept
+
+
+def _step(cell: Cell, _: bool, __: bool, p: Params, x: Array, s: tuple) -> tuple:
+    xp = namespace(x)
+    return cell.step(xp, cell.prepare(xp, p), cell.project(xp, p, x), s)[0]
 
 
 def _backward(

@@ -51,6 +51,13 @@ def forward(
     return ys, s, Tape(x, mask, slabs, saves.arrays(), reverse) if tape else None
 
 
+def step(cell: Cell, p: Params, x: Array, s: tuple) -> tuple[Array, tuple]:
+    """One step x (B, D) from the state s, without a mask or a tape -> y (B, H), an array of its own, the next state."""
+    xp = namespace(x)
+    s, _ = cell.step(xp, cell.prepare(xp, p), cell.project(xp, p, x), s)
+    return xp.asarray(s[0], copy=True), s
+
+
 def backward(cell: Cell, p: Params, tape: Tape, dys: Array | None, ds: tuple) -> tuple[Array, tuple, Params]:
     """Walk back from the cotangents of ys (None: zero) and of the last state -> dx, ds, dp."""
     x, mask, states, saved, reverse = tape

@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from typing import Any, NamedTuple
 
+from ..arrays import namespace
 from ..random import Key
 from ..types import Array, Generator, Params, Shape, Sizes, State
 
@@ -73,6 +74,14 @@ class Layer(ABC):
     @abstractmethod
     def forward(self, p: Params, x: Array, state: State, ctx: Context) -> tuple[Array, State, Any]:
         """y, the state after the last step, and the tape of the reverse. A ``state`` of None is the initial one."""
+
+    def step(self, p: Params, x: Array, state: State) -> tuple[Array, State]:
+        """y (B, H) and the state after one step x (B, D), or (B,) token ids, for inference: what ``forward`` gives.
+
+        For layers that stream. One that can do it with less ado has a way of its own; y is nobody else's array.
+        """
+        y, end, _ = self.forward(p, namespace(x).expand_dims(x, axis=1), state, Context(tape=False))
+        return y if self.shortens else y[:, 0, ...], end
 
     @abstractmethod
     def backward(self, p: Params, tape: Any, dy: Array | None, dstate: State) -> tuple[Array | None, State, Params]:

@@ -6,6 +6,7 @@ from typing import Any
 from .. import initializers, tree
 from ..arrays import namespace
 from ..cells import Cell
+from ..kernels import choose
 from ..ops.masks import clean
 from ..scan import scan, scan_vjp, zero_state
 from ..types import Array, Generator, Namespace, Params, Shape, Sizes, State
@@ -89,6 +90,11 @@ class Direction(Layer):
         any_step = None if ctx.mask is None or self.return_sequences else xp.any(ctx.mask, axis=1)
         y = clean(xp, end[0], any_step) if ys is None else _swap(xp, ys)
         return y, end, (cell_p, tape, state is None, end, any_step)
+
+    def step(self, p: Params, x: Array, state: State) -> tuple[Array, State]:
+        s = self._initial(namespace(x), p, x[None, ...]) if state is None else state
+        cell_p = {name: a for name, a in p.items() if name not in self._begin()} if self.learn_state else p
+        return choose(self.cell, x, None).step(self.cell, cell_p, x, s)
 
     def backward(self, p: Params, tape: Any, dy: Array | None, dstate: State) -> tuple[Array, State, Params]:
         dx, ds, dp = self._backward(tape, dy, dstate, True)

@@ -109,6 +109,13 @@ class Stack(Layer):
             tapes.append(tape)
         return x, tuple(states), (tapes, drops)
 
+    def step(self, p: Params, x: Array, state: State) -> tuple[Array, State]:
+        states = []
+        for n, layer in enumerate(self.layers):
+            x, end = layer.step(p[str(n)], x, None if state is None else state[n])
+            states.append(end)
+        return x, tuple(states)
+
     def backward(self, p: Params, tape: Any, dy: Array | None, dstate: State) -> tuple[Array | None, State, Params]:
         dy, dstates, grads = self._backward(p, tape, dy, dstate)
         dx, begin, grads["0"] = self.layers[0].backward(p["0"], tape[0][0], dy, None if dstate is None else dstate[0])

@@ -93,6 +93,15 @@ class Sequential(Layer):
             tapes.append(tape)
         return x, tuple(states), tuple(tapes)
 
+    def step(self, p: Params, x: Array, state: State) -> tuple[Array, State]:
+        if self.makes_mask:
+            return super().step(p, x, state)
+        states = []
+        for n, (name, layer) in enumerate(zip(self.names, self.layers, strict=True)):
+            x, end = layer.step(p[name], x, None if state is None else state[n])
+            states.append(end)
+        return x, tuple(states)
+
     def backward(self, p: Params, tape: Any, dy: Array | None, dstate: State) -> tuple[Array | None, State, Params]:
         return self._backward(p, tape, dy, dstate, None)
 
