@@ -19,7 +19,7 @@ CODE = """
 import numpy as np
 from xprnn import LSTM, Model, kernels
 from xprnn.kernels import cpu
-assert "xprnn-" in cpu.__file__ and list(kernels.KERNELS) == ["loop"], (cpu.__file__, kernels.KERNELS)
+assert "xprnn-" in cpu.__file__ and "cpu" not in kernels.KERNELS, (cpu.__file__, kernels.KERNELS)
 model = Model(LSTM(5), "numpy", input_shape=(None, 3))
 x = np.ones((2, 4, 3), "float32")
 y, _, tape = model.forward(x)
