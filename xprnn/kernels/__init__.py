@@ -1,7 +1,7 @@
 """Kernels: who runs a cell over a piece of a sequence, forward and backward. One file each.
 
-A kernel is a module with ``accepts``, ``forward``, ``step`` and ``backward`` as in ``loop``. It is asked, not tried: one that
-accepts and then raises is a bug and never a reason to take another.
+A kernel is a module with ``accepts``, ``forward``, ``step`` and ``backward`` as in ``loop``. It is asked, not tried:
+one that accepts and then raises is a bug and never a reason to take another.
 """
 
 from typing import Any, Protocol

@@ -4,8 +4,10 @@
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <cstring>
+#include <initializer_list>
 #include <memory>
 #include <string>
 #include <vector>
@@ -26,7 +28,8 @@ long integer(PyObject* value) {
     return number;
 }
 
-std::string written(const std::vector<long>& shape) {
+template <class Shape>
+std::string written(const Shape& shape) {
     std::string text = "(";
     for (long length : shape) text += (text.size() > 1 ? ", " : "") + std::to_string(length);
     return text + ")";
@@ -42,8 +45,10 @@ struct View : Py_buffer {
 // One array of Python's, held while the kernel needs it; None is a null pointer.
 class Array {
   public:
+    using Shape = std::initializer_list<long>;  // without memory of its own: a call of one step takes a microsecond
+
     // loose: how many of the axes may have any stride; the others must be dense.
-    Array(PyObject* object, const char* name, char format, std::vector<long> shape, std::size_t loose = 0,
+    Array(PyObject* object, const char* name, char format, Shape shape, std::size_t loose = 0,
           bool written_to = false) {
         if (object == Py_None) return;
         if (PyObject_GetBuffer(object, &view_, PyBUF_STRIDES | PyBUF_FORMAT | (written_to ? PyBUF_WRITABLE : 0)))
@@ -64,33 +69,34 @@ class Array {
     long stride(int axis) const { return strides_[axis] / (data_ ? view_.itemsize : 1); }
 
   private:
-    void check(const char* name, char format, const std::vector<long>& shape) {
+    void check(const char* name, char format, Shape shape) {
         const char met = view_.format && view_.format[0] ? view_.format[std::strlen(view_.format) - 1] : 'B';
         if (met != format)
             raise(PyExc_TypeError, std::string(name) + " holds numbers of format " + met + ", expected " + format);
-        const std::vector<long> here(view_.shape, view_.shape + view_.ndim);
-        if (here != shape)
-            raise(PyExc_ValueError,
-                  std::string(name) + " has the shape " + written(here) + ", expected " + written(shape));
+        const Py_ssize_t* here = view_.shape;
+        if (!std::equal(here, here + view_.ndim, shape.begin(), shape.end()))
+            raise(PyExc_ValueError, std::string(name) + " has the shape " +
+                                        written(std::vector<long>(here, here + view_.ndim)) + ", expected " +
+                                        written(shape));
     }
 
-    bool laid_out(const std::vector<long>& shape, std::size_t loose) const {
+    bool laid_out(Shape shape, std::size_t loose) const {
         Py_ssize_t dense = view_.itemsize;
         for (std::size_t axis = shape.size(); axis-- > loose;) {
-            if (shape[axis] != 1 && view_.strides[axis] != dense) return false;
-            dense *= shape[axis];
+            if (shape.begin()[axis] != 1 && view_.strides[axis] != dense) return false;
+            dense *= shape.begin()[axis];
         }
         for (std::size_t axis = 0; axis < loose; axis++)
             if (view_.strides[axis] % view_.itemsize) return false;
         return reinterpret_cast<std::uintptr_t>(view_.buf) % view_.itemsize == 0;
     }
 
-    void copy(const std::vector<long>& shape) {
+    void copy(Shape shape) {
         copied_.reset(new char[view_.len]);
         if (PyBuffer_ToContiguous(copied_.get(), &view_, view_.len, 'C')) throw Raised{};
         data_ = copied_.get();
         Py_ssize_t dense = view_.itemsize;
-        for (std::size_t axis = shape.size(); axis-- > 0; dense *= shape[axis])
+        for (std::size_t axis = shape.size(); axis-- > 0; dense *= shape.begin()[axis])
             if (axis < 2) strides_[axis] = dense;
     }
 

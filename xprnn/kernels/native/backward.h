@@ -199,7 +199,7 @@ class BackwardRows {
                 Back<Real> q = back_at(t, unit, row, true);
                 q.dh = load(dgated + row * h_row + unit);
                 if constexpr (Cell::two_steps) Cell::backward_reset(q);
-                if (!real(t, row)) q.d[0] = q.carry = Vector<Real>{};
+                if (!real(t, row)) q.d[0] = q.carry = q.after = Vector<Real>{};  // nothing was saved
                 q.d[0] = first_of(q.d[0], unit);
                 store(d + row * d_row + unit, q.d[0]);
                 store(through + row * h_row + unit, q.carry);

@@ -1,5 +1,8 @@
 // The cells: what one step does to a vector of units of one row, and its reverse. The products are done elsewhere.
 //
+// There are two halves to a step: ``gates`` is what z alone decides, ``output`` what has to wait for that. Who does the
+// first half of several vectors before the second of any does not wait.
+//
 // Each says how its gates lie in a row of z, the sums of products that a step bends, and of d, their cotangents. There
 // are ``columns`` of them: h drives the first ``recurrents``, x drives those from ``first_drive`` on. What a step saves
 // for the way back has ``saved`` parts.
@@ -66,7 +69,10 @@ struct Elman : Plain {
     static constexpr int recurrents = 1, columns = 1, saved = 0;
 
     template <class Real>
-    static void forward(Unit<Real>& q) { q.h = Activation::template of<Real>(q.z[0]); }
+    static void gates(Unit<Real>&) {}
+
+    template <class Real>
+    static void output(Unit<Real>& q) { q.h = Activation::template of<Real>(q.z[0]); }
 
     template <class Real>
     static void backward(Back<Real>& q) { q.d[0] = q.dh * Activation::template slope<Real>(q.after); }
@@ -80,17 +86,20 @@ struct Memory : Plain {
     static constexpr bool memory = true;
 
     template <class Real>
-    static void forward(Unit<Real>& q) {
+    static void gates(Unit<Real>& q) {
         using V = Vector<Real>;
-        V zi = q.z[0], zf = q.z[1], zo = q.z[3];
+        V zi = q.z[0], zf = q.z[1];
         if (peepholes) zi += q.constant[0] * q.c, zf += q.constant[1] * q.c;
         const V i = sigmoid<Real>(zi), f = sigmoid<Real>(zf), g = tanh<Real>(q.z[2]);
-        const V c = f * q.c + i * g;
-        if (peepholes) zo += q.constant[2] * c;
-        const V o = sigmoid<Real>(zo);
-        q.saved[0] = i, q.saved[1] = f, q.saved[2] = g, q.saved[3] = o, q.saved[4] = q.c;
-        q.c = c;
-        q.h = o * tanh<Real>(c);
+        q.saved[0] = i, q.saved[1] = f, q.saved[2] = g, q.saved[4] = q.c;
+        q.c = f * q.c + i * g;
+    }
+
+    template <class Real>
+    static void output(Unit<Real>& q) {
+        const Vector<Real> zo = peepholes ? q.z[3] + q.constant[2] * q.c : q.z[3];
+        q.saved[3] = sigmoid<Real>(zo);
+        q.h = q.saved[3] * tanh<Real>(q.c);
     }
 
     template <class Real>
@@ -119,12 +128,16 @@ struct Gated : Plain {
     static int recurrent_gate(int place) { return place == 0 ? 2 : place - 1; }
 
     template <class Real>
-    static void forward(Unit<Real>& q) {
-        using V = Vector<Real>;
-        const V inner = q.z[0], r = sigmoid<Real>(q.z[1]), s = sigmoid<Real>(q.z[2]);
-        const V n = tanh<Real>(q.z[3] + r * inner);
-        q.saved[0] = r, q.saved[1] = s, q.saved[2] = n, q.saved[3] = inner;
-        q.h = n + s * (q.h - n);
+    static void gates(Unit<Real>& q) {
+        q.saved[0] = sigmoid<Real>(q.z[1]), q.saved[1] = sigmoid<Real>(q.z[2]), q.saved[3] = q.z[0];
+        q.z[3] += q.saved[0] * q.z[0];
+    }
+
+    template <class Real>
+    static void output(Unit<Real>& q) {
+        const Vector<Real> n = tanh<Real>(q.z[3]);
+        q.saved[2] = n;
+        q.h = n + q.saved[1] * (q.h - n);
     }
 
     template <class Real>
@@ -152,7 +165,10 @@ struct GatedBefore : Plain {
     }
 
     template <class Real>
-    static void forward(Unit<Real>& q) {
+    static void gates(Unit<Real>&) {}
+
+    template <class Real>
+    static void output(Unit<Real>& q) {
         const Vector<Real> s = q.saved[1], n = tanh<Real>(q.z[2]);
         q.saved[2] = n;
         q.h = n + s * (q.h - n);

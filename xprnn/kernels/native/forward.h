@@ -225,7 +225,8 @@ class ForwardRows {
             const Vector<Real> h = q.h, memory = q.c;
             for (int gate = 0; Cell::two_steps && gate < 2; gate++)
                 q.saved[gate] = load(gate_of_reset(gate, unit, row));
-            Cell::forward(q);
+            Cell::gates(q);
+            Cell::output(q);
             const long place = t * f.batch + first + row;
             if (f.saved) {
                 Real* to = f.saved + saved_place<Cell, Real>(t, unit, first + row, f.batch, padded);

@@ -3,6 +3,7 @@
 
 #include "backward.h"
 #include "forward.h"
+#include "single.h"
 
 namespace {
 
@@ -22,6 +23,20 @@ int threads_for(const native::Problem<Real>& p) {
 // The first row of a thread's share.
 inline long share(long rows, int threads, int which) { return rows * which / threads; }
 
+// Each row has a thread of its own.
+template <class Cell, class Real>
+void forward_single(const Forward<Real>& f) {
+    struct Work {
+        const Forward<Real>& f;
+        RowWeights<Cell, Real> weights;
+    };
+    const Work work{f, RowWeights<Cell, Real>(f)};
+    native::in_parallel(int(f.batch), [](const void* what, int row) {
+        const Work& work = *static_cast<const Work*>(what);
+        ForwardRow<Cell, Real>(work.f, work.weights, row).run();
+    }, &work);
+}
+
 template <class Cell, class Real>
 void forward(const Forward<Real>& f) {
     struct Work {
@@ -29,7 +44,9 @@ void forward(const Forward<Real>& f) {
         Weights<Cell, Real> weights;
         int threads;
     };
-    const Work work{f, Weights<Cell, Real>(f), threads_for(f)};
+    const int threads = threads_for(f);
+    if (threads == f.batch) return forward_single<Cell>(f);
+    const Work work{f, Weights<Cell, Real>(f), threads};
     native::in_parallel(work.threads, [](const void* what, int which) {
         const Work& work = *static_cast<const Work*>(what);
         const long first = share(work.f.batch, work.threads, which), end = share(work.f.batch, work.threads, which + 1);

@@ -10,14 +10,17 @@ namespace {
 template <class Real>
 class Buffer {
   public:
-    explicit Buffer(long count) : data_(static_cast<Real*>(native::allocate(count * sizeof(Real)))), count_(count) {}
+    explicit Buffer(long count)
+        : data_(count ? static_cast<Real*>(native::allocate(count * sizeof(Real))) : nullptr), count_(count) {}
     ~Buffer() { native::release(data_); }
     Buffer(const Buffer&) = delete;
     Buffer& operator=(const Buffer&) = delete;
 
     operator Real*() const { return data_; }
     Real* at(long place) const { return data_ + place; }
-    void clear() { __builtin_memset(data_, 0, count_ * sizeof(Real)); }
+    void clear() {
+        if (count_) __builtin_memset(data_, 0, count_ * sizeof(Real));
+    }
 
   private:
     Real* data_;

@@ -1,0 +1,116 @@
+// The product of one row with a matrix, wanted again and again: all that bounds it is how fast weights come in.
+#pragma once
+
+#include "panels.h"
+
+namespace {
+
+// So many vectors of columns are summed at once, at most as many as a tile of the other products has.
+constexpr int SUMS = 2 * TILE_ROWS < 16 ? 2 * TILE_ROWS : 16;
+
+// So many bytes of the matrix are read upward, whichever way the walk over them goes: downward, little is fetched ahead.
+constexpr long SWEEP_BYTES = 8192;
+
+// z = plus + h W for COUNT vectors of columns: h (depth), W(k) = w + k · row, plus null or as z. If ``down``, the last
+// rows come first: who turns round with every product begins with what the one before has left in the first cache.
+template <class Real, int COUNT>
+void sweep(const Real* w, long row, const Real* h, long depth, bool down, const Real* plus, Real* z) {
+    constexpr int SERIES = COUNT >= 8 ? 1 : COUNT >= 4 ? 2 : 4;  // as in ``tile``
+    constexpr long lanes = LANES<Real>, BLOCK = SWEEP_BYTES / (COUNT * VECTOR_BYTES) / SERIES * SERIES;
+    Vector<Real> sum[SERIES][COUNT];
+    UNROLLED for (int series = 0; series < SERIES; series++)
+        UNROLLED for (int n = 0; n < COUNT; n++)
+            sum[series][n] = plus && series == 0 ? load(plus + n * lanes) : Vector<Real>{};
+    const long blocks = (depth + BLOCK - 1) / BLOCK;
+    for (long block = 0; block < blocks; block++) {
+        long k = (down ? blocks - 1 - block : block) * BLOCK;
+        const long end = smaller(k + BLOCK, depth);
+        const Real* from = w + k * row;
+        const auto multiply = [&](int series, Real factor) __attribute__((always_inline)) {
+            UNROLLED for (int n = 0; n < COUNT; n++) sum[series][n] += factor * load(from + n * lanes);
+            from += row;
+        };
+        for (; k + SERIES <= end; k += SERIES)
+            UNROLLED for (int series = 0; series < SERIES; series++) multiply(series, h[k + series]);
+        for (; k < end; k++) multiply(0, h[k]);
+    }
+    UNROLLED for (int n = 0; n < COUNT; n++) {
+        UNROLLED for (int series = 1; series < SERIES; series++) sum[0][n] += sum[series][n];
+        store(z + n * lanes, sum[0][n]);
+    }
+}
+
+template <class Real>
+using Sweep = void (*)(const Real*, long, const Real*, long, bool, const Real*, Real*);
+
+// The sweeps of 1, 2, ... SUMS vectors.
+template <class Real, int... COUNTS>
+struct SweepsOf {
+    static constexpr Sweep<Real> of[] = {sweep<Real, COUNTS>...};
+};
+template <class Real, int LEFT = SUMS, int... COUNTS>
+struct AllSweeps : AllSweeps<Real, LEFT - 1, LEFT, COUNTS...> {};
+template <class Real, int... COUNTS>
+struct AllSweeps<Real, 0, COUNTS...> : SweepsOf<Real, COUNTS...> {};
+
+// The columns of some gates, W (depth, gates · hidden) and a bias (gates · hidden) or null, for one row at a time. Packed,
+// each gate is filled up to whole vectors, and W is cut into ribbons of as many vectors as a sweep takes, a ribbon's rows
+// one behind the other. Not packed, the last ribbon ends with the last column and has some of the one before it again.
+template <class Real>
+class Ribbons {
+  public:
+    // row: how long a row of W is. Not packed, hidden is a vector or more.
+    Ribbons(bool packed, const Real* W, long row, const Real* bias, long depth, int gates, long hidden)
+        : gap(packed ? rounded_up(hidden, LANES<Real>) : hidden), packed_(packed), depth_(depth),
+          columns_(gates * gap), count_(count_of(columns_)), vectors_(over(over(columns_, LANES<Real>), count_)),
+          sweep_(AllSweeps<Real>::of[vectors_ - 1]), W_(W), row_(row), bias_(bias), data_(packed ? length() * depth : 0),
+          plus_(packed && bias ? length() : 0) {
+        if (packed) pack(gates, hidden);
+    }
+
+    // How much room a product takes, and reading a vector from any of its columns on.
+    long room() const { return length() + LANES<Real>; }
+
+    // z = h W + bias; gate g's columns are at z + g · gap.
+    void times(const Real* h, bool down, Real* z) const {
+        const long width = vectors_ * LANES<Real>;
+        for (long one = 0; one < count_; one++) {
+            const long ribbon = down ? count_ - 1 - one : one;
+            const long column = packed_ ? ribbon * width : smaller(ribbon * width, columns_ - width);
+            const Real* from = packed_ ? data_ + column * depth_ : W_ + column;
+            const Real* plus = !bias_ ? nullptr : (packed_ ? plus_.at(0) : bias_) + column;
+            sweep_(from, packed_ ? width : row_, h, depth_, down, plus, z + column);
+        }
+    }
+
+    const long gap;
+
+  private:
+    static long over(long a, long b) { return (a + b - 1) / b; }
+    static long count_of(long columns) {
+        const long count = over(over(columns, LANES<Real>), SUMS);
+        return count == 1 && columns % LANES<Real> ? 2 : count;  // neither of two is wider than all columns
+    }
+    long length() const { return count_ * vectors_ * LANES<Real>; }
+
+    void pack(int gates, long hidden) {
+        const long width = vectors_ * LANES<Real>;
+        for (long column = 0; column < length(); column += LANES<Real>) {
+            const long gate = column / gap, unit = column % gap, count = gate < gates ? hidden - unit : 0;
+            const long from = count > 0 ? gate * hidden + unit : 0;
+            Real* to = data_ + column / width * width * depth_ + column % width;
+            for (long k = 0; k < depth_; k++) store(to + k * width, load_some(W_ + k * row_ + from, count));
+            if (bias_) store(plus_ + column, load_some(bias_ + from, count));
+        }
+    }
+
+    const bool packed_;
+    const long depth_, columns_, count_, vectors_;
+    const Sweep<Real> sweep_;
+    const Real* W_;
+    const long row_;
+    const Real* bias_;
+    Buffer<Real> data_, plus_;
+};
+
+}  // namespace
