@@ -96,6 +96,51 @@ def test_streams_do_not_meet(backend):
         near(two(a.x[1, t, :]), whole[1, t])
 
 
+@pytest.mark.parametrize("cell", [xr.RNN(H), xr.LSTM(H), xr.GRU(H), xr.LSTM((4, 3))])
+def test_outputs_and_states_belong_to_the_caller(backend, cell):
+    if backend.name == "jax":
+        pytest.skip("nobody can write into JAX's arrays")
+    a = Arrays(backend)
+    model = xr.Model(cell, backend, input_shape=(None, D))
+    whole, stream = xr.to_numpy(model(a.x)), model.stream()
+    for t in range(T):
+        step, before = stream(a.x[:, t, ...]), stream.state
+        near(step, whole[:, t])
+        kept = xr.tree.map(lambda s: xr.to_numpy(s).copy(), before)
+        step[...] = np.nan
+        stream(a.x[:, 0, ...])  # a step too many, from a state that is then set back
+        for found, wanted in zip(xr.tree.leaves(before), xr.tree.leaves(kept), strict=True):
+            near(found, wanted)
+        stream.state = before
+
+
+def test_a_step_takes_the_model_as_it_is(backend):
+    a, model = Arrays(backend), recurrent(backend)
+    stream = model.stream()
+    stream(a.x[:, 0, ...])
+    for change in (1, 2):
+        kept = stream.state
+        if change == 1:
+            model.params = xr.tree.map(lambda p: p * 0.5, model.params)
+        else:
+            inner = model.params[model.layer.names[0]]["0"]
+            inner["Wh"] = inner["Wh"] * 3
+        whole, _, _ = model.forward(a.x[:, 1:, ...], kept)
+        near(walked(stream, a.x[:, 1:, ...]), whole)
+
+
+def test_a_step_of_another_shape_is_looked_at(backend):
+    a, model = Arrays(backend), recurrent(backend)
+    stream = model.stream()
+    near(stream(a.x[:, 0, ...]), model(a.x)[:, 0, ...])
+    with pytest.raises(ValueError, match="state"):
+        stream(a.x[0, 0, :])  # a single sequence, after a batch
+    near(stream(a.x[:, 1, ...]), model(a.x)[:, 1, ...])
+    stream.reset()
+    near(stream(a.x[0, 0, :]), model(a.x)[0, 0, :])
+    near(stream(a.x[0, 1, :]), model(a.x)[0, 1, :])
+
+
 def test_a_stream_makes_the_parameters(backend):
     a = Arrays(backend)
     model = xr.Model(xr.GRU(H), backend)
