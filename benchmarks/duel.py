@@ -20,6 +20,7 @@ import numpy as np
 
 ENOUGH = 0.02  # seconds of calls of one contestant in a round
 MOST = 60  # calls of a round
+PAUSE = 0.05  # seconds before each turn: by then no thread of the other's still spins, waiting for more work
 
 
 def options():
@@ -70,6 +71,7 @@ def duel(sides, judged, exam, fields, rounds):
             for a in (a for place in places for a in place if a is not None):
                 a[...] = np.nan
             gc.collect()
+            time.sleep(PAUSE)
             pair[side] = block(sides[side], [question for question, _ in drawn], places)
             for answer, (_, right) in zip(places, drawn, strict=True):
                 if judged[side]:
