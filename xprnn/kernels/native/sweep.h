@@ -72,7 +72,7 @@ class Ribbons {
     long room() const { return length() + LANES<Real>; }
 
     // z = h W + bias; gate g's columns are at z + g · gap.
-    void times(const Real* h, bool down, Real* z) const {
+    __attribute__((noinline)) void times(const Real* h, bool down, Real* z) const {
         const long width = vectors_ * LANES<Real>;
         for (long one = 0; one < count_; one++) {
             const long ribbon = down ? count_ - 1 - one : one;
@@ -93,7 +93,7 @@ class Ribbons {
     }
     long length() const { return count_ * vectors_ * LANES<Real>; }
 
-    void pack(int gates, long hidden) {
+    __attribute__((noinline)) void pack(int gates, long hidden) {
         const long width = vectors_ * LANES<Real>;
         for (long column = 0; column < length(); column += LANES<Real>) {
             const long gate = column / gap, unit = column % gap, count = gate < gates ? hidden - unit : 0;
