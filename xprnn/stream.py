@@ -17,8 +17,8 @@ class Stream:
 
     x_t is one step of a batch, (B, D) or (B,) token ids, or of a single sequence, (D,) or (). The outputs, one after
     the other, are those of the whole sequence. ``state`` may be read, kept and set again; None is the initial one, and
-    others are as ``Model.forward`` gives them, without B for a single sequence. Each step takes the model's parameters as
-    they are then.
+    others are as ``Model.forward`` gives them, without B for a single sequence. Each step takes the model's
+    parameters as they are then.
     Raises ValueError for a model that must see the whole sequence first (bidirectional, reverse, pooling, or a last
     output where the input's values tell padding).
     """
