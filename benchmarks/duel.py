@@ -20,7 +20,7 @@ import numpy as np
 
 ENOUGH = 0.02  # seconds of calls of one contestant in a round
 MOST = 60  # calls of a round
-PAUSE = 0.05  # seconds before each turn: by then no thread of the other's still spins, waiting for more work
+PAUSE = 0.05  # seconds before each turn, for the other's threads that spin for a while after their work
 
 
 def options():

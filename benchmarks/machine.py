@@ -119,19 +119,9 @@ def versions():
 
 def blas():
     """NumPy's BLAS with its version, and for an OpenBLAS of its wheels the kernels it runs: "Haswell", "SkylakeX"."""
-    import numpy as np
+    from xprnn.cli.blas import installed
 
-    built = np.show_config(mode="dicts")["Build Dependencies"]["blas"]
-    found = {"name": f"{built['name']} {built['version']}"}
-    package = Path(np.__file__).parent
-    folders = (package.parent / "numpy.libs", package / ".dylibs")
-    files = [file for folder in folders for file in folder.glob("libscipy_openblas64_*")]
-    if files:
-        library = ctypes.CDLL(str(files[0]))
-        library.scipy_openblas_get_corename64_.restype = ctypes.c_char_p
-        found |= {"core": library.scipy_openblas_get_corename64_().decode()}
-        found |= {"threads": library.scipy_openblas_get_num_threads64_()}
-    return found
+    return {name: value for name, value in installed()._asdict().items() if value is not None}
 
 
 def instructions():
