@@ -55,7 +55,8 @@ def test_it_succeeds_and_the_loop_runs(settings, tmp_path):
     (wheel,) = (tmp_path / "dist").glob("*.whl")
     assert wheel.name.endswith("-py3-none-any.whl") == (settings is LEFT_OUT)
     packed = {name for name in zipfile.ZipFile(wheel).namelist() if name.startswith("xprnn/")}
-    sources = {str(path.relative_to(ROOT)) for path in (ROOT / "xprnn").rglob("*.py")}
+    written = [path for ending in ("*.py", "*.cu", "*.cuh") for path in (ROOT / "xprnn").rglob(ending)]
+    sources = {str(path.relative_to(ROOT)) for path in written}
     assert packed == sources | {"xprnn/py.typed"}
     said = run([sys.executable, "-c", CODE], "/", plain | {"PYTHONPATH": str(wheel), "PYTHONSAFEPATH": "1"})
     assert said == "no compiler built it when xprnn was installed\n"

@@ -4,14 +4,17 @@ from dataclasses import replace
 
 import pytest
 import rows
+from emulation import MISSING, Emulated
 from subjects import CELLS
 
 from xprnn.backend import backend
-from xprnn.kernels import KERNELS, choose, loop
+from xprnn.kernels import KERNELS, choose, cuda, loop
 from xprnn.testing import CELL_LAWS, CELL_SETTINGS, Case, hold
 
 OF_MANY_SHAPES = ("chunk", "stream", "segment", "padding", "rows")
 SPECIAL = {name: kernel for name, kernel in KERNELS.items() if kernel is not loop}
+if not MISSING:
+    SPECIAL["cuda-emulated"] = cuda.CUDA(device=Emulated())
 
 
 def accepted(kernel, cell, name):

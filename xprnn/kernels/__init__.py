@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from ..cells.base import Cell
 from ..types import Array, Params
-from . import cpu, jax, loop
+from . import cpu, cuda, jax, loop
 
 
 class Kernel(Protocol):
@@ -27,7 +27,8 @@ class Kernel(Protocol):
     ) -> tuple[Array, tuple, Params]: ...
 
 
-KERNELS: dict[str, Kernel] = ({"cpu": cpu.CPU()} if cpu.INSTRUCTIONS else {}) | {"jax": jax, "loop": loop}
+KERNELS: dict[str, Kernel] = {"cpu": cpu.CPU()} if cpu.INSTRUCTIONS else {}
+KERNELS |= {"cuda": cuda.CUDA(), "jax": jax, "loop": loop}
 
 
 def choose(cell: Cell, x: Array, mask: Array | None) -> Kernel:

@@ -1,0 +1,271 @@
+// CUDA on a CPU, to run the package's own sources: each thread of a block in an order that a seed decides.
+//
+// Threads of a source without barriers are run one after the other, of all blocks in one mixture. Where there are
+// barriers, blocks come one after the other, and a thread is a fiber: whoever may go on is drawn by lot each time, and
+// when nobody may, that is an error. What is asked of arguments is checked: their number, their kinds, their dtypes.
+#pragma once
+#define EMULATED 1
+
+#include <ucontext.h>
+
+#include <cmath>
+#include <cstdarg>
+#include <cstdint>
+#include <cstdio>
+#include <cstring>
+#include <utility>
+#include <vector>
+
+#define __device__
+#define __global__
+#define __launch_bounds__(...)
+// A section of their own, so that a block finds the shared arrays full of NaN and not of what the last one has left.
+#define __shared__ static __attribute__((section("shared_arrays")))
+
+namespace emulator {
+
+struct Place {
+    unsigned x = 0, y = 0, z = 0;
+};
+
+// An argument as Python gives it: kind is p (an array, whose dtype is ``letter``), i or d, and value its eight bytes.
+struct Argument {
+    char kind, letter;
+    std::uint64_t value;
+};
+
+enum State { READY, AT_BLOCK, AT_WARP, DONE };
+
+struct Fiber {
+    ucontext_t context;
+    std::vector<char> stack;
+    State state = DONE;
+    std::uint64_t slot = 0;  // what the other lanes of its warp read
+};
+
+static Place thread_place, block_place, block_size, grid_size;
+static std::vector<Fiber> fibers;
+static ucontext_t scheduler;
+static Fiber* current = nullptr;
+static std::uint64_t dice = 1;
+static char problem[256];
+
+static std::uint64_t roll(std::uint64_t sides) {
+    dice ^= dice << 13, dice ^= dice >> 7, dice ^= dice << 17;
+    return dice % sides;
+}
+
+static void complain(const char* format, ...) {
+    if (problem[0]) return;
+    va_list rest;
+    va_start(rest, format);
+    vsnprintf(problem, sizeof problem, format, rest);
+    va_end(rest);
+}
+
+static void wait(State state) {
+    current->state = state;
+    swapcontext(&current->context, &scheduler);
+}
+
+static void (*body)(void*);
+static void* body_of;
+
+static void live() {
+    body(body_of);
+    current->state = DONE;
+    swapcontext(&current->context, &scheduler);
+}
+
+// Whoever waits together goes on together: a block of which all wait, a warp of which all wait.
+static bool release() {
+    bool any = false, whole = true;
+    for (const Fiber& f : fibers) whole = whole && f.state == AT_BLOCK;
+    if (whole) {
+        for (Fiber& f : fibers) f.state = READY;
+        return true;
+    }
+    for (std::size_t first = 0; first < fibers.size(); first += 32) {
+        const std::size_t last = first + 32 < fibers.size() ? first + 32 : fibers.size();
+        bool together = true;
+        for (std::size_t n = first; n < last; ++n) together = together && fibers[n].state == AT_WARP;
+        if (!together) continue;
+        for (std::size_t n = first; n < last; ++n) fibers[n].state = READY;
+        any = true;
+    }
+    return any;
+}
+
+extern "C" char __start_shared_arrays __attribute__((weak)), __stop_shared_arrays __attribute__((weak));
+
+static void run_block(unsigned threads) {
+    if (&__start_shared_arrays) memset(&__start_shared_arrays, 0xFF, &__stop_shared_arrays - &__start_shared_arrays);
+    fibers.resize(threads);
+    for (Fiber& f : fibers) {
+        f.state = READY;
+        f.stack.resize(64 << 10);
+        getcontext(&f.context);
+        f.context.uc_stack.ss_sp = f.stack.data();
+        f.context.uc_stack.ss_size = f.stack.size();
+        f.context.uc_link = nullptr;
+        makecontext(&f.context, live, 0);
+    }
+    std::vector<unsigned> ready;
+    for (;;) {
+        ready.clear();
+        unsigned done = 0;
+        for (unsigned n = 0; n < threads; ++n) {
+            if (fibers[n].state == READY) ready.push_back(n);
+            done += fibers[n].state == DONE;
+        }
+        if (done == threads) return;
+        if (ready.empty()) {
+            if (release()) continue;
+            complain("deadlock in block %u: %u of %u threads have ended, the others wait", block_place.x, done, threads);
+            return;
+        }
+        // Each who may go on does so once, in a new order.
+        for (std::size_t left = ready.size(); left > 0; --left) {
+            std::swap(ready[roll(left)], ready[left - 1]);
+            const unsigned n = ready[left - 1];
+            current = &fibers[n];
+            thread_place.x = n;
+            swapcontext(&scheduler, &current->context);
+        }
+    }
+}
+
+static void run(long long blocks, int threads, bool barriers, std::uint64_t seed, void (*what)(void*), void* of) {
+    dice = seed * 0x9E3779B97F4A7C15u | 1, body = what, body_of = of;
+    block_size.x = threads, grid_size.x = blocks;
+    std::vector<long long> order(barriers ? blocks : blocks * threads);
+    for (std::size_t n = 0; n < order.size(); ++n) order[n] = n;
+    for (std::size_t left = order.size(); left > 0; --left) {
+        std::swap(order[roll(left)], order[left - 1]);
+        const long long n = order[left - 1];
+        block_place.x = barriers ? n : n / threads;
+        if (barriers) {
+            run_block(threads);
+        } else {
+            thread_place.x = n % threads;
+            what(of);
+        }
+    }
+}
+
+template <class T>
+constexpr char letter_of() {
+    if (std::is_same<T, float>::value) return 'f';
+    if (std::is_same<T, double>::value) return 'd';
+    if (std::is_same<T, bool>::value) return '?';
+    if (std::is_same<T, int>::value) return 'i';
+    if (std::is_same<T, long long>::value) return 'q';
+    if (std::is_same<T, unsigned>::value) return 'I';
+    if (std::is_same<T, unsigned char>::value) return 'B';
+    return sizeof(T) == 2 ? 'H' : 'x';  // what is stored in 16 bits
+}
+
+// One argument as the kernel's parameter takes it.
+template <class T>
+struct Take {
+    static T from(const Argument& a, int number) {
+        static_assert(sizeof(T) == 8, "numbers are long long or double: CuPy gives no others");
+        const char kind = std::is_same<T, double>::value ? 'd' : 'i';
+        if (a.kind != kind) complain("argument %d is of kind %c, the kernel takes %c", number, a.kind, kind);
+        T value;
+        memcpy(&value, &a.value, 8);
+        return value;
+    }
+};
+
+template <class T>
+struct Take<T*> {
+    static T* from(const Argument& a, int number) {
+        const char wanted = letter_of<typename std::remove_cv<T>::type>();
+        const bool null = a.kind == 'i' && a.value == 0, half = wanted == 'H' && a.letter == 'e';
+        if (!null && (a.kind != 'p' || (a.letter != wanted && !half)))
+            complain("argument %d is %c of %c, the kernel takes an array of %c", number, a.kind, a.letter, wanted);
+        return reinterpret_cast<T*>(a.value);
+    }
+};
+
+template <class... Parameters>
+struct Call {
+    void (*kernel)(Parameters...);
+    std::tuple<Parameters...>* values;
+
+    template <std::size_t... n>
+    static std::tuple<Parameters...> taken(const Argument* a, std::index_sequence<n...>) {
+        return std::tuple<Parameters...>{Take<Parameters>::from(a[n], n)...};
+    }
+
+    static void once(void* of) {
+        const Call& call = *static_cast<Call*>(of);
+        std::apply(call.kernel, *call.values);
+    }
+};
+
+// Run a kernel; what is wrong, or null.
+template <class... Parameters>
+const char* launch(void (*kernel)(Parameters...), const Argument* arguments, int count, long long blocks, int threads,
+                   bool barriers, std::uint64_t seed) {
+    problem[0] = 0;
+    if (count != sizeof...(Parameters)) {
+        complain("there are %d arguments, the kernel takes %d", count, static_cast<int>(sizeof...(Parameters)));
+        return problem;
+    }
+    if (blocks < 1 || threads < 1 || threads > 1024) complain("a grid of %lld blocks of %d threads", blocks, threads);
+    auto values = Call<Parameters...>::taken(arguments, std::index_sequence_for<Parameters...>());
+    Call<Parameters...> call{kernel, &values};
+    if (!problem[0]) run(blocks, threads, barriers, seed, Call<Parameters...>::once, &call);
+    return problem[0] ? problem : nullptr;
+}
+
+// A value of this thread for another lane of its warp.
+template <class T>
+T exchanged(T value, int lane) {
+    const std::size_t me = current - fibers.data();
+    memcpy(&current->slot, &value, sizeof value);
+    wait(AT_WARP);
+    T other;
+    memcpy(&other, &fibers[me / 32 * 32 + (lane & 31)].slot, sizeof other);
+    wait(AT_WARP);
+    return other;
+}
+
+static int lane() { return static_cast<int>((current - fibers.data()) % 32); }
+
+}  // namespace emulator
+
+#define threadIdx (emulator::thread_place)
+#define blockIdx (emulator::block_place)
+#define blockDim (emulator::block_size)
+#define gridDim (emulator::grid_size)
+
+static inline void __syncthreads() { emulator::wait(emulator::AT_BLOCK); }
+static inline void __syncwarp(unsigned = 0xFFFFFFFFu) { emulator::wait(emulator::AT_WARP); }
+template <class T>
+T __shfl_sync(unsigned, T value, int lane) {
+    return emulator::exchanged(value, lane);
+}
+template <class T>
+T __shfl_xor_sync(unsigned, T value, int mask) {
+    return emulator::exchanged(value, emulator::lane() ^ mask);
+}
+// Past the end of the warp a lane reads its own value.
+template <class T>
+T __shfl_down_sync(unsigned, T value, int by) {
+    const int lane = emulator::lane();
+    return emulator::exchanged(value, lane + by < 32 ? lane + by : lane);
+}
+
+static inline float __uint_as_float(unsigned bits) {
+    float value;
+    memcpy(&value, &bits, 4);
+    return value;
+}
+static inline unsigned __float_as_uint(float value) {
+    unsigned bits;
+    memcpy(&bits, &value, 4);
+    return bits;
+}

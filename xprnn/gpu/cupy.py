@@ -1,0 +1,107 @@
+"""The GPU through CuPy."""
+
+import ctypes
+import functools
+from dataclasses import dataclass
+from typing import Any
+
+import array_api_compat
+
+from ..libraries import BackendError, cuda
+from ..types import Array, Shape
+from .blas import gemm
+from .device import Defines, Launch, Product
+from .sources import source
+
+OPTIONS = ("-std=c++17",)
+
+# CUDA's names for dtypes, and for what a product computes in, by the precision.
+_DTYPES = {"f": 0, "d": 1, "e": 2, "H": 14}
+_COMPUTE = {
+    "highest": "CUBLAS_COMPUTE_32F",
+    "high": "CUBLAS_COMPUTE_32F_FAST_TF32",
+    "medium": "CUBLAS_COMPUTE_32F_FAST_16BF",
+}
+# What BLAS multiplies with, read by it from this machine's memory.
+_SCALES: dict[str, tuple] = {
+    "f": (ctypes.c_float(0.0), ctypes.c_float(1.0)),
+    "d": (ctypes.c_double(0.0), ctypes.c_double(1.0)),
+}
+
+
+@dataclass(frozen=True)
+class CuPyDevice:
+    """Kernels by NVRTC, which CuPy keeps on disk, and products by cuBLAS, on CuPy's current device and stream."""
+
+    def owns(self, x: Array) -> bool:
+        """Whether x is an array of CuPy."""
+        return array_api_compat.is_cupy_array(x)
+
+    def empty(self, shape: Shape, dtype: object) -> Array:
+        """A dense array of undefined numbers, in memory that CuPy keeps at hand."""
+        import cupy
+
+        return cupy.empty(shape, dtype=dtype)
+
+    def kernel(self, file: str, name: str, defines: Defines = ()) -> Launch:
+        """The kernel ``name`` of the source ``file``; BackendError with what mends it if it cannot be compiled."""
+        function = _function(file, name, defines)
+
+        def launch(blocks: int, threads: int, arguments: tuple) -> None:
+            function((blocks,), (threads,), arguments)
+
+        return launch
+
+    def product(self, precision: str = "highest") -> Product:
+        """How float32 matrices are multiplied, on the stream that is current when they are."""
+        from cupy.cuda import cublas, device
+
+        handle = device.get_cublas_handle()
+        computes = {"d": cublas.CUBLAS_COMPUTE_64F, "f": getattr(cublas, _COMPUTE[precision])}
+        return functools.partial(_multiply, cublas, handle, computes)
+
+
+CUPY = CuPyDevice()
+
+
+@functools.cache
+def _function(file: str, name: str, defines: Defines) -> Any:
+    """CuPy's kernel, compiled for the current device; for others CuPy compiles it when it is first launched there."""
+    import cupy
+    from cupy.cuda import compiler
+
+    # Those of one source and the same options become one program, which CuPy keeps.
+    function = cupy.RawKernel(source(file), name, options(defines), "nvrtc")
+    try:
+        function.compile()
+    except (compiler.CompileException, RuntimeError, ImportError, OSError) as error:
+        raise BackendError(*explained(file, str(error), cupy.__version__)) from error
+    return function
+
+
+def options(defines: Defines) -> tuple[str, ...]:
+    """What the compiler is told."""
+    return (*OPTIONS, *(f"-D{name}={value}" for name, value in defines))
+
+
+def explained(file: str, problem: str, version: str) -> tuple[str, str]:
+    """What to say of a source that did not compile, and what mends it."""
+    lines = "\n".join(problem.strip().splitlines()[:8])
+    reason = f"the CUDA source {file!r} cannot be compiled by CuPy {version}: {lines}"
+    wheel = f"pip install 'xprnn[{cuda.extra()}-ctk]', which brings NVRTC along"
+    return reason, f"{wheel}; until then, XPRNN_KERNEL=loop in the environment does without it"
+
+
+def _multiply(
+    cublas: Any, handle: int, computes: dict[str, int], a: Array, b: Array, out: Array, accumulate: bool = False
+) -> None:
+    """out = a b, or out += a b, as ``Product`` has it."""
+    call, kind = gemm(a, b, out), "d" if out.dtype.char == "d" else "f"
+    compute = computes[kind] if a.dtype.char == kind else cublas.CUBLAS_COMPUTE_32F
+    zero, one = _SCALES[kind]
+    cublas.gemmEx(
+        handle, call.transpose_a, call.transpose_b, call.m, call.n, call.k, ctypes.addressof(one),
+        b.data.ptr, _DTYPES[b.dtype.char], call.lda, a.data.ptr, _DTYPES[a.dtype.char], call.ldb,
+        ctypes.addressof(one if accumulate else zero), out.data.ptr, _DTYPES[out.dtype.char], call.ldc,
+        compute, cublas.CUBLAS_GEMM_DEFAULT,
+    )  # fmt: skip

@@ -1,0 +1,50 @@
+"""What is asked of a GPU, so that the same host code runs on any that answers it."""
+
+from typing import Protocol
+
+from ..types import Array, Shape
+
+THREADS = 128
+PRECISIONS = ("highest", "high", "medium")
+
+Defines = tuple[tuple[str, str], ...]
+"""Names and values for the compiler, which make a source into one of its variants."""
+
+
+class Launch(Protocol):
+    """A compiled kernel; calling it puts it at the end of what the device has to do."""
+
+    def __call__(self, blocks: int, threads: int, arguments: tuple) -> None:
+        """Run it with so many blocks of so many threads.
+
+        arguments: arrays for pointers, of which the kernel sees the first number's place and no strides; 0 for a null
+                   pointer; integers for ``long long``, floats for ``double``.
+        """
+
+
+class Product(Protocol):
+    """A matrix product into an array that is there."""
+
+    def __call__(self, a: Array, b: Array, out: Array, accumulate: bool = False) -> None:
+        """out = a b, or out += a b. Each is a matrix with one of its two axes dense; uint16 is bfloat16."""
+
+
+class Device(Protocol):
+    """A GPU, or what stands in for one. It knows its arrays; all it does is done in the order in which it was asked."""
+
+    def owns(self, x: Array) -> bool:
+        """Whether kernels can be launched on x."""
+
+    def empty(self, shape: Shape, dtype: object) -> Array:
+        """A dense array of undefined numbers."""
+
+    def kernel(self, file: str, name: str, defines: Defines = ()) -> Launch:
+        """The kernel ``name`` of the source ``file``, compiled at its first use."""
+
+    def product(self, precision: str = "highest") -> Product:
+        """How float32 matrices are multiplied: "highest" exactly, "high" by TF32, "medium" by bfloat16 operands."""
+
+
+def grid(count: int, threads: int = THREADS) -> tuple[int, int]:
+    """The blocks, and the threads of each, that make at least ``count`` threads."""
+    return -(-count // threads), threads

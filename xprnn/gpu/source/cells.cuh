@@ -1,0 +1,124 @@
+// The cells: what one step does to one unit of one row, and its reverse. The products are done elsewhere.
+//
+// Each says how its gates lie in a row of ``saved``, in blocks of H columns: first the sums z that a step bends, then
+// what it leaves for the way back; and on the way back their cotangents. There are ``columns`` blocks. x drives those
+// from ``first_drive`` on, in the order of Wx; ``recurrent(k)`` is the block of Wh that drives block k, or -1.
+// Where some gates must be known before the product for the others can be made, ``late`` is the first of those others.
+#pragma once
+#include "runtime.cuh"
+
+// A unit on the way there; h and c are the state before the step and then the one after it.
+struct Unit {
+    Real z[4], h, c, peephole[3];
+};
+
+// A unit on the way back: dh and dc are of the state after the step; then dc is of the one before it, and ``carry`` that
+// part of the cotangent of h before it that does not come through the product with Wh. z is what the step has left.
+struct Back {
+    Real z[4], before, after, c_before, c_after, dh, dc, carry, d[4], peephole[3];
+};
+
+struct Plain {
+    static constexpr int first_drive = 0, late = 0;
+    static constexpr bool memory = false, peepholes = false, saves = true;
+    __device__ static int recurrent(int k) { return k; }
+};
+
+// Activations, and their slopes, told the output.
+struct Tanh {
+    __device__ static Real of(Real x) { return hyperbolic(x); }
+    __device__ static Real slope(Real y) { return 1 - y * y; }
+};
+
+struct Relu {
+    __device__ static Real of(Real x) { return x < 0 ? Real(0) : x; }  // NaN stays
+    __device__ static Real slope(Real y) { return y > 0 ? Real(1) : Real(0); }
+};
+
+struct Identity {
+    __device__ static Real of(Real x) { return x; }
+    __device__ static Real slope(Real) { return 1; }
+};
+
+// h' = f(z)
+template <class Activation>
+struct Elman : Plain {
+    static constexpr int columns = 1, recurrents = 1;
+    static constexpr bool saves = false;
+
+    __device__ static void forward(Unit& q) { q.h = Activation::of(q.z[0]); }
+    __device__ static void backward(Back& q) { q.d[0] = q.dh * Activation::slope(q.after); }
+};
+
+// i, f, o = σ(z), g = tanh(z), c' = f c + i g, h' = o tanh c'; with peepholes wi c, wf c, wo c' inside the σ.
+template <bool looks>
+struct Memory : Plain {
+    static constexpr int columns = 4, recurrents = 4;
+    static constexpr bool memory = true, peepholes = looks;
+
+    __device__ static void forward(Unit& q) {
+        const Real before = q.c;
+        q.z[0] = sigmoid(looks ? q.z[0] + q.peephole[0] * before : q.z[0]);
+        q.z[1] = sigmoid(looks ? q.z[1] + q.peephole[1] * before : q.z[1]);
+        q.z[2] = hyperbolic(q.z[2]);
+        q.c = q.z[1] * before + q.z[0] * q.z[2];
+        q.z[3] = sigmoid(looks ? q.z[3] + q.peephole[2] * q.c : q.z[3]);
+        q.h = q.z[3] * hyperbolic(q.c);
+    }
+
+    __device__ static void backward(Back& q) {
+        const Real i = q.z[0], f = q.z[1], g = q.z[2], o = q.z[3], t = hyperbolic(q.c_after);
+        q.d[3] = q.dh * (t * o * (1 - o));
+        Real dc = q.dc + q.dh * (o * (1 - t * t));
+        if (looks) dc += q.d[3] * q.peephole[2];
+        q.d[0] = dc * (g * i * (1 - i));
+        q.d[1] = dc * (q.c_before * f * (1 - f));
+        q.d[2] = dc * (i * (1 - g * g));
+        q.dc = dc * f;
+        if (looks) q.dc += q.d[0] * q.peephole[0] + q.d[1] * q.peephole[1];
+    }
+};
+
+// r, s = σ(z), n = tanh(outer + r inner), h' = (1 - s) n + s h, in the order inner, r, s, outer: h drives the first
+// three, x the last three. Left for the way back are inner, r, s and n.
+struct Gated : Plain {
+    static constexpr int columns = 4, recurrents = 3, first_drive = 1;
+    __device__ static int recurrent(int k) { return k == 0 ? 2 : k == 3 ? -1 : k - 1; }
+
+    __device__ static void forward(Unit& q) {
+        q.z[1] = sigmoid(q.z[1]);
+        q.z[2] = sigmoid(q.z[2]);
+        q.z[3] = hyperbolic(q.z[3] + q.z[1] * q.z[0]);
+        q.h = q.z[3] + q.z[2] * (q.h - q.z[3]);
+    }
+
+    __device__ static void backward(Back& q) {
+        const Real inner = q.z[0], r = q.z[1], s = q.z[2], n = q.z[3];
+        q.d[3] = q.dh * ((1 - s) * (1 - n * n));
+        q.d[0] = q.d[3] * r;
+        q.d[1] = q.d[3] * (inner * r * (1 - r));
+        q.d[2] = q.dh * ((q.before - n) * s * (1 - s));
+        q.carry = q.dh * s;
+    }
+};
+
+// r, s = σ(z), n = tanh(z), where h drives n as r h; h' = (1 - s) n + s h. The reset has come before: z[0] and z[1] are
+// r and s, and on the way back the cotangent of r comes after.
+struct GatedBefore : Plain {
+    static constexpr int columns = 3, recurrents = 3, late = 2;
+
+    __device__ static void forward(Unit& q) {
+        q.z[2] = hyperbolic(q.z[2]);
+        q.h = q.z[2] + q.z[1] * (q.h - q.z[2]);
+    }
+
+    __device__ static void backward(Back& q) {
+        const Real s = q.z[1], n = q.z[2];
+        q.d[0] = 0;
+        q.d[1] = q.dh * ((q.before - n) * s * (1 - s));
+        q.d[2] = q.dh * ((1 - s) * (1 - n * n));
+        q.carry = q.dh * s;
+    }
+};
+
+typedef CELL Cell;

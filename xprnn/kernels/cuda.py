@@ -1,0 +1,209 @@
+"""The kernel for GPUs: the common cells over a whole sequence on CuPy arrays, with one launch for all gates of a step.
+
+What needs no state is multiplied for all steps at once: x's part of the gates on the way there, dx and all gradients of
+weights on the way back. A step is one product with Wh and one launch for gates, masks, dropout, state and output; two
+of each for ``GRUResetBefore``. No sum is made in an order that could change from run to run.
+"""
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from ..cells import GRU, LSTM, RNN, GRUResetBefore, PeepholeLSTM
+from ..cells.base import Cell
+from ..gpu import CUPY, PRECISIONS, Device, grid
+from ..types import Array, Params
+from .cuda_job import STORAGES, Job, Kind, job, or_null, rows
+
+ACTIVATIONS = {"tanh": "Tanh", "relu": "Relu", "identity": "Identity", "linear": "Identity"}
+KINDS = {
+    LSTM: Kind("Memory<false>", 4),
+    PeepholeLSTM: Kind("Memory<true>", 4),
+    GRU: Kind("Gated", 4, first_drive=1),
+    GRUResetBefore: Kind("GatedBefore", 3, late=2),
+}
+
+
+class Tape(NamedTuple):
+    """What the walk back needs.
+
+    x:     (T·B, D) as it is stored. mask and reverse: as given.
+    h, c:  the T + 1 states (T + 1, B, H); step t stands between the states t and t + 1, whichever way it is walked.
+    seen:  h as the products see it, where that differs from h. reset: r ⊙ h of each step, where a product takes it.
+    saved: what the steps left of their gates, (T, B, columns·H).
+    """
+
+    x: Array
+    mask: Array | None
+    reverse: bool
+    h: Array
+    c: Array | None
+    seen: Array | None
+    reset: Array | None
+    saved: Array | None
+
+
+@dataclass(frozen=True)
+class CUDA:
+    """The kernel with a precision, a way to store arrays and a device; ``accepts`` and its like are as in ``loop``.
+
+    precision: how float32 matrices are multiplied, in PyTorch's words: "highest" exactly, "high" by TF32 operands,
+               "medium" by bfloat16 ones. float64 is always exact.
+    storage:   "float16" or "bfloat16" to hold x, weights, gates and their cotangents so, while states, sums and results
+               stay float32; None for all in x's dtype.
+    """
+
+    precision: str = "highest"
+    storage: str | None = None
+    device: Device = CUPY
+
+    def __post_init__(self) -> None:
+        if self.precision not in PRECISIONS:
+            raise ValueError(f"precision is one of {', '.join(PRECISIONS)}, not {self.precision!r}")
+        if self.storage not in STORAGES:
+            raise ValueError(f"storage is None, 'float16' or 'bfloat16', not {self.storage!r}")
+
+    def accepts(self, cell: Cell, x: Array, mask: Array | None) -> bool:
+        """Whether ``cell`` is one of the common ones, and x on the device, float32 or, without storage, float64."""
+        if _kind(cell) is None or not self.device.owns(x) or 0 in x.shape:
+            return False
+        return x.dtype.char == "f" or (x.dtype.char == "d" and self.storage is None)
+
+    def forward(
+        self, cell: Cell, p: Params, x: Array, s: tuple, mask: Array | None, reverse: bool, tape: bool = True
+    ) -> tuple[Array, tuple, Any]:
+        """Walk x (T, B, D) from the state s -> ys (T, B, H), the last state, the tape (None unless ``tape``)."""
+        (T, B, _), work = x.shape, self._job(cell, p, x, mask)
+        kind, H = work.kind, cell.hidden
+        flat, saved = rows(work.stored(x)), work.many(T, B, kind.columns * H)
+        work.multiply(flat, work.Wx, rows(saved)[:, kind.first_drive * H :])
+        # Without a tape there is one state, and each takes the place of the one before.
+        states, (first, last) = (T + 1, (T, 0) if reverse else (0, T)) if tape else (1, (0, 0))
+        h, c, seen = _begin(work, s, states, first)
+        reset = work.many(T if tape else 1, B, H) if kind.late else None
+        kept = Tape(flat, mask, reverse, h, c, seen, reset, saved)
+        ys = None if tape and mask is None else work.empty(T, B, H)
+        _walk(work, kept, ys)
+        end = tuple(a[last, ...] for a in (h, c) if a is not None)
+        if not tape:
+            return ys, end, None
+        if ys is None:
+            ys = h[:-1, ...] if reverse else h[1:, ...]
+        end = tuple(work.copy(a, work.empty(B, H)) for a in end)
+        return ys, end, kept if kind.saves else kept._replace(saved=None)
+
+    def step(self, cell: Cell, p: Params, x: Array, s: tuple) -> tuple[Array, tuple]:
+        """One step x (B, D) from the state s, without a mask or a tape -> y (B, H), its own array, the next state."""
+        y, end, _ = self.forward(cell, p, x[None, ...], s, None, False, False)
+        return y[0, ...], end
+
+    def backward(self, cell: Cell, p: Params, tape: Tape, dys: Array | None, ds: tuple) -> tuple[Array, tuple, Params]:
+        """Walk back from the cotangents of ys (None: zero) and of the last state -> dx, ds, dp."""
+        (states, B, H), work = tape.h.shape, self._job(cell, p, tape.h, tape.mask)
+        T, kind, features = states - 1, work.kind, tape.x.shape[1]
+        d = work.many(T, B, kind.columns * H)
+        before = _walk_back(work, tape, p["Wh"], dys, ds, d)
+        flat, dx = rows(d), work.empty(T, B, features)
+        driven = flat[:, kind.first_drive * H :]
+        work.multiply(driven, work.Wx.T, rows(dx))
+        dp = {name: work.empty(*value.shape) for name, value in p.items() if name != "keep"}
+        work.multiply(tape.x.T, driven, dp["Wx"])
+        old = slice(1, states) if tape.reverse else slice(0, T)
+        seen = rows((tape.h if tape.seen is None else tape.seen)[old, ...])
+        for source, target, takes_reset in kind.recurrent_blocks(H):
+            left = rows(tape.reset) if takes_reset else seen
+            work.multiply(left.T, flat[:, source], dp["Wh"][:, target])
+        _sums(work, tape, flat, dp)
+        return dx, before, dp
+
+    def _job(self, cell: Cell, p: Params, x: Array, mask: Array | None) -> Job:
+        kind = _kind(cell)
+        if kind is None:
+            raise TypeError(f"the kernel for GPUs does not run {cell}")
+        return job(self.device, kind, self.precision, self.storage, p, x, mask)
+
+
+def _begin(work: Job, s: tuple, states: int, first: int) -> tuple[Array, Array | None, Array | None]:
+    """Room for so many states h, c, and h as the products see it where that is another array, with s as the first."""
+    h, *c = (work.empty(states, *a.shape) for a in s)
+    for room, a in zip((h, *c), s, strict=True):
+        work.copy(a, room[first, ...])
+    seen = None
+    if work.keep is not None or work.storage is not None:
+        seen = work.many(states, *s[0].shape)
+        work.store(h[first, ...], seen[first, ...], work.keep)
+    return h, c[0] if c else None, seen
+
+
+def _walk(work: Job, tape: Tape, ys: Array | None) -> None:
+    """All steps, from the first state in h, c and seen, with their outputs into ys unless it is None."""
+    (T, B, _), (states, _, H), late = tape.saved.shape, tape.h.shape, work.kind.late  # type: ignore[union-attr]
+    keeps, edge, saved = states > 1, late * H, tape.saved
+    Wh, Wn = (work.Wh[:, :edge], work.Wh[:, edge:]) if late else (work.Wh, None)
+    product = work.empty(B, Wh.shape[1])
+    sums = work.empty(B, H) if late else product
+    step, begin = work.kernel("forward_step"), work.kernel("reset_step") if late else None
+    bx, bh, Wc, keep, c, seen, y = map(or_null, (work.bx, work.bh, work.Wc, work.keep, tape.c, tape.seen, ys))
+    sees, size = tape.h if tape.seen is None else tape.seen, grid(B * H)
+    before = after = at = 0
+    for t in range(T)[:: -1 if tape.reverse else 1]:
+        if keeps:
+            before, after, at = (t + 1, t, t) if tape.reverse else (t, t + 1, t)
+        work.multiply(sees[before, ...], Wh, product)
+        if begin is not None:
+            begin(*size, (t, before, at, B, H, saved, product, bx, bh, keep, tape.h, tape.reset))
+            work.multiply(tape.reset[at, ...], Wn, sums)  # type: ignore[index]
+        arguments = (saved, sums, bx, bh, Wc, keep, *work.mask, tape.h, c, seen, y)
+        step(*size, (t, before, after, B, H, int(keeps), *arguments))
+
+
+def _walk_back(work: Job, tape: Tape, Wh: Array, dys: Array | None, ds: tuple, d: Array) -> tuple:
+    """All steps back, with the cotangents of their sums into d -> the cotangent of the first state."""
+    (T, B, _), H, late = d.shape, tape.h.shape[2], work.kind.late
+    step, end = work.kernel("backward_step"), work.kernel("reset_step_back") if late else None
+    Wh, edge, size = work.packed(Wh), late * H, grid(B * H)
+    early, width = (Wh[:, :edge], edge) if late else (Wh, Wh.shape[1])
+    through, room = work.empty(B, H), tuple(work.empty(B, H) for _ in ds)
+    saved, Wc, keep, c = map(or_null, (tape.saved, work.Wc, work.keep, tape.c))
+    fixed = (saved, Wc, keep, *work.mask, tape.h, c, *work.strided(dys))
+    arriving: Any = 0
+    dh, dc = _pair(tuple(map(work.dense, ds)))
+    new_dh, new_dc = _pair(room)
+    for t in range(T)[:: 1 if tape.reverse else -1]:
+        before, after = (t + 1, t) if tape.reverse else (t, t + 1)
+        step(*size, (t, before, after, B, H, *fixed, arriving, dh, new_dh, dc, new_dc, d))
+        here = d[t, ...]
+        if end is not None:
+            work.multiply(here[:, edge:], Wh[:, edge:].T, through)
+            end(*size, (t, before, B, H, saved, keep, tape.h, through, d))
+        work.multiply(here[:, :width], early.T, through, bool(late))
+        arriving, dh, dc = through, new_dh, new_dc
+    work.add_through(room[0], through, room[0])
+    return room
+
+
+def _sums(work: Job, tape: Tape, flat: Array, dp: Params) -> None:
+    """The gradients of what nothing is multiplied with: biases and peepholes, summed over all steps and rows."""
+    T, H = tape.h.shape[0] - 1, tape.h.shape[2]
+    for name in dp.keys() & {"b", "bx"}:
+        work.sum_rows(flat[:, work.kind.first_drive * H :], None, dp[name])
+    if "bh" in dp:
+        for source, target, _ in work.kind.recurrent_blocks(H):
+            work.sum_rows(flat[:, source], None, dp["bh"][target])
+    if "Wc" in dp:
+        low, high = rows(tape.c[:T, ...]), rows(tape.c[1:, ...])  # type: ignore[index]
+        old, new = (high, low) if tape.reverse else (low, high)
+        for n, (gate, c) in enumerate(((0, old), (1, old), (3, new))):
+            work.sum_rows(flat[:, gate * H : (gate + 1) * H], c, dp["Wc"][n * H : (n + 1) * H])
+
+
+def _kind(cell: Cell) -> Kind | None:
+    """How the sources run a cell; a class of the user's own, even a subclass, they do not."""
+    if type(cell) is RNN:
+        name = ACTIVATIONS.get(cell.activation)
+        return Kind(f"Elman<{name}>", 1, saves=False) if name else None
+    return KINDS.get(type(cell))
+
+
+def _pair(leaves: tuple) -> tuple:
+    """h and c of a state, a null pointer where there is no c."""
+    return leaves if len(leaves) == 2 else (*leaves, 0)

@@ -1,0 +1,162 @@
+"""What a call of the kernel for GPUs works with: the parameters as it needs them, and what it asks of the device."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
+
+from ..arrays import namespace
+from ..gpu import Device, Launch, Product, grid
+from ..types import Array, Params
+
+STORAGES = {None: ("0", ""), "float16": ("16", "float16"), "bfloat16": ("17", "uint16")}
+"""For each way to store arrays its number in runtime.cuh and the dtype they then have; None is that of x."""
+REALS = {"f": "float", "d": "double"}
+SLAB = 512
+"""The rows that a block of threads sums."""
+
+
+class Kind(NamedTuple):
+    """A cell of cells.cuh, where it says what the numbers are."""
+
+    cell: str
+    columns: int
+    first_drive: int = 0
+    late: int = 0
+    saves: bool = True
+
+    def recurrent_blocks(self, H: int) -> Iterator[tuple[slice, slice, bool]]:
+        """Which columns of a row of gates are which of Wh's, and whether the product takes r ⊙ h and not h."""
+        if self.first_drive:  # inner, r, s, outer; Wh has r, s, inner
+            yield slice(H, 3 * H), slice(0, 2 * H), False
+            yield slice(0, H), slice(2 * H, 3 * H), False
+        else:
+            edge, end = (self.late or self.columns) * H, self.columns * H
+            yield slice(0, edge), slice(0, edge), False
+            if self.late:
+                yield slice(edge, end), slice(edge, end), True
+
+
+@dataclass(frozen=True)
+class Job:
+    """One call: its weights as they are stored, the other parameters dense, and its ways to the device.
+
+    mask: the mask and its strides over steps and rows, as a kernel's arguments.
+    """
+
+    device: Device
+    kind: Kind
+    storage: str | None
+    dtype: Any
+    multiply: Product
+    Wx: Array
+    Wh: Array
+    bx: Array | None
+    bh: Array | None
+    Wc: Array | None
+    keep: Array | None
+    mask: tuple
+
+    def kernel(self, name: str) -> Launch:
+        """A kernel of recurrent.cu for the cell."""
+        return self.device.kernel("recurrent.cu", name, (("CELL", self.kind.cell), *self._numbers()))
+
+    def empty(self, *shape: int) -> Array:
+        """An array of what is computed in."""
+        return self.device.empty(shape, self.dtype)
+
+    def many(self, *shape: int) -> Array:
+        """An array of what is stored in."""
+        return self.device.empty(shape, STORAGES[self.storage][1] or self.dtype)
+
+    def copy(self, a: Array, out: Array) -> Array:
+        """out = a (T, B, n), however it lies; the rows of out are dense. A matrix is one step."""
+        self._write("copy", a, 0, out)
+        return out
+
+    def store(self, a: Array, out: Array, factor: Array | None = None) -> Array:
+        """out = a ⊙ factor as it is stored, like ``copy``; factor is dense and of a's shape."""
+        self._write("store_all", a, or_null(factor), out)
+        return out
+
+    def dense(self, a: Array) -> Array:
+        """a in rows without gaps."""
+        return a if a.flags.c_contiguous else self.copy(a, self.empty(*a.shape))
+
+    def stored(self, a: Array) -> Array:
+        """a in rows without gaps, as it is stored."""
+        return self.dense(a) if self.storage is None else self.store(a, self.many(*a.shape))
+
+    def strided(self, a: Array | None) -> tuple:
+        """a (T, B, n), or None, as a kernel's arguments: itself, and its strides over steps and rows."""
+        if a is None:
+            return 0, 0, 0
+        if _strides(a)[2] != 1:
+            a = self.dense(a)
+        return a, *_strides(a)[:2]
+
+    def add_through(self, x: Array, through: Array, out: Array) -> None:
+        """out = x + through ⊙ keep; all (B, H)."""
+        count = x.shape[0] * x.shape[1]
+        self._whole("add_through")(*grid(count), (count, x, through, or_null(self.keep), out))
+
+    def sum_rows(self, a: Array, factor: Array | None, out: Array) -> None:
+        """out (n,) = Σ a ⊙ factor over the rows of a (N, n), whose columns are dense, as it is stored."""
+        (N, n), row = a.shape, _strides(a)[0]
+        slabs, width = -(-N // SLAB), -(-n // 32)
+        parts = out if slabs == 1 else self.empty(slabs, n)
+        arguments = (N, n, SLAB, width, a, row, or_null(factor), n, parts)
+        self._whole("sum_stored_rows")(slabs * width, 256, arguments)
+        if slabs > 1:
+            self._whole("sum_rows")(width, 256, (slabs, n, slabs, width, parts, n, 0, 0, out))
+
+    def packed(self, Wh: Array) -> Array:
+        """Wh as it is stored, with its blocks of columns in the order in which a row of gates has them."""
+        if not self.kind.first_drive:
+            return self.Wh
+        out = self.many(*Wh.shape)
+        for source, target, _ in self.kind.recurrent_blocks(Wh.shape[0]):
+            self.store(Wh[:, target], out[:, source])
+        return out
+
+    def _write(self, name: str, a: Array, factor: Any, out: Array) -> None:
+        """Run a kernel of arrays.cu that reads an array of up to three axes however it lies."""
+        (T, B, n), strides = ((1, 1, *shape)[-3:] for shape in (a.shape, _strides(a)))
+        to = _strides(out)[0] if out.ndim == 2 else n
+        self._whole(name)(*grid(T * B * n), (T * B * n, B, n, a, *strides, factor, to, out))
+
+    def _whole(self, name: str) -> Launch:
+        """A kernel of arrays.cu."""
+        return self.device.kernel("arrays.cu", name, self._numbers())
+
+    def _numbers(self) -> tuple:
+        return ("REAL", REALS[self.dtype.char]), ("STORED", STORAGES[self.storage][0])
+
+
+def job(
+    device: Device, kind: Kind, precision: str, storage: str | None, p: Params, x: Array, mask: Array | None
+) -> Job:
+    """The job of a cell of ``kind`` on arrays like x."""
+    bx, bh = p.get("bx", p.get("b")), p.get("bh")
+    said = (0, 0, 0) if mask is None else (mask, *_strides(mask)[:2])
+    raw = Job(
+        device, kind, storage, x.dtype, device.product(precision), p["Wx"], p["Wh"], bx, bh, p.get("Wc"), p.get("keep"),
+        said,
+    )  # fmt: skip
+    small = {name: getattr(raw, name) for name in ("bx", "bh", "Wc", "keep")}
+    dense = {name: raw.dense(a) for name, a in small.items() if a is not None}
+    return replace(raw, Wx=raw.stored(raw.Wx), Wh=raw.stored(raw.Wh), **dense)
+
+
+def rows(a: Array) -> Array:
+    """(T, B, n) -> (T·B, n), of an array without gaps."""
+    return namespace(a).reshape(a, (-1, a.shape[2]))
+
+
+def or_null(a: Array | None) -> Any:
+    """a as an argument of a kernel."""
+    return 0 if a is None else a
+
+
+def _strides(a: Array) -> tuple[int, ...]:
+    """How many numbers lie from one to the next along each axis."""
+    return tuple(stride // a.dtype.itemsize for stride in a.strides)
