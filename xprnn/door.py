@@ -130,7 +130,7 @@ def check_kind(backend: Backend, layer: Layer, x: Array, what: str = "x") -> Non
 def check_floats(backend: Backend, x: Array, what: str) -> None:
     """Raise BackendError unless ``x`` is the backend's, in its float dtype: integers are not cast either."""
     backend.check(x, what)
-    if not namespace(x).isdtype(x.dtype, "real floating"):
+    if x.dtype != getattr(backend.xp, backend.dtype):
         fix = f"use backend.asarray({what}, {backend.dtype!r})"
         raise BackendError(f"`{what}` is of dtype {x.dtype}, the model is {backend} in {backend.dtype}: {fix}")
 

@@ -275,8 +275,10 @@ class Model:
         return sum(math.prod(a.shape) for a in tree.leaves(self.built()[1]))
 
     def _enter(self, x: Array, state: State, lengths: Any, mask: Array | None) -> tuple[door.Entry, Params]:
-        door.check_kind(self.backend, self.layer, x)
-        shape = door.sample_shape(self.layer, x) if self.input_shape is None else self.input_shape
+        shape = self.input_shape
+        if shape is None:
+            door.check_kind(self.backend, self.layer, x)
+            shape = door.sample_shape(self.layer, x)
         with self.backend.active():
             entry = door.enter(self.backend, self.layer, shape, x, state, lengths, mask)
         return entry, self.built(x)[1]
