@@ -12,7 +12,7 @@ import pytest
 import xprnn
 from xprnn.backend import Status
 from xprnn.cli import backends, blas, main
-from xprnn.kernels import cpu
+from xprnn.kernels import KERNELS, cpu
 
 ROOT = Path(__file__).resolve().parents[1]
 SLOW = "they leave this processor's AVX-512 unused; others would be faster"
@@ -70,6 +70,9 @@ def test_verbose_tells_of_all_there_is(capsys):
     assert told(text, "NumPy") == np.__version__
     assert told(text, "BLAS") == " ".join(backends.products(blas.installed(), blas.features()))
     assert told(text, "CPU kernel") == " ".join(backends.kernel(cpu.MISSING))
+    usable = any(status.name == "cupy" and status.usable for status in xprnn.available())
+    assert told(text, "GPU kernel") == " ".join(backends.gpu_kernel(usable))
+    assert told(text, "kernels") == " ".join(backends.order(list(KERNELS)))
 
 
 def test_the_products_are_described_as_they_run():
@@ -149,3 +152,23 @@ def test_a_kernel_that_was_not_built_is_missed():
     missing, mend = backends.kernel("no compiler built it when xprnn was installed")
     assert missing == "not there: no compiler built it when xprnn was installed; the loop runs in its place"
     assert mend.startswith("to fix it: install g++ or clang++, then") and mend.endswith(" --no-deps -e .")
+
+
+def test_the_kernel_for_gpus_is_described_as_it_runs():
+    assert backends.gpu_kernel(False) == ["nothing to run on: CuPy cannot be used here, as is said above"]
+    text = " ".join(backends.gpu_kernel(True))
+    assert "RNN (tanh, relu, identity, linear), LSTM, PeepholeLSTM, GRU, GRUResetBefore" in text
+    assert text.endswith("multiplies float32 exactly: precision 'highest'")
+    (last,) = elsewhere("backends.gpu_kernel(True)[-1:]", XPRNN_PRECISION="high")
+    assert last == "multiplies float32 by TF32 operands: precision 'high'"
+
+
+def test_the_environment_chooses_among_kernels():
+    assert backends.order(["cpu", "loop"])[0].startswith("cpu, loop: the first that takes a cell on an array runs it")
+    (line,) = elsewhere("backends.order(list(backends.KERNELS))", XPRNN_KERNEL="loop")
+    assert line.startswith("loop: ") and line.endswith("XPRNN_KERNEL in the environment leaves out all others")
+    (line,) = elsewhere("[*backends.KERNELS][:1]", XPRNN_KERNEL="cuda")
+    assert line == "cuda"
+    with pytest.raises(subprocess.CalledProcessError) as caught:
+        elsewhere("[]", XPRNN_KERNEL="loops")
+    assert "XPRNN_KERNEL=loops in the environment, but there are" in caught.value.stderr

@@ -235,3 +235,13 @@ def test_record_of_steps(row):
     one, two = record.arrays()
     np.testing.assert_array_equal(row.get(one), [[[1, 2]], [[3, 4]], [[5, 6]]])
     np.testing.assert_array_equal(row.get(two), [[[2, 4]], [[6, 8]], [[10, 12]]])
+
+
+def test_a_kernel_may_be_named():
+    cell, x = cells.GRU(3), np.ones((4, 2, 5))
+    p = cell.init(np.random.default_rng(0), 5)
+    ys, _, tape = scan(cell, p, x, kernel="loop")
+    assert tape.kernel is loop
+    np.testing.assert_array_equal(ys, scan(cell, p, x, kernel=loop)[0])
+    with pytest.raises(ValueError, match=r"there is no kernel 'loops'; there are .*loop"):
+        scan(cell, p, x, kernel="loops")

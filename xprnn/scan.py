@@ -11,7 +11,7 @@ from typing import NamedTuple
 from . import tree
 from .arrays import device, namespace
 from .cells.base import Cell
-from .kernels import Kernel, choose
+from .kernels import Kernel, choose, find
 from .kernels.record import Pieces, Record
 from .ops.masks import clean
 from .types import Array, Params
@@ -49,7 +49,7 @@ def scan(
     mask: Array | None = None,
     reverse: bool = False,
     segment: int | None = None,
-    kernel: Kernel | None = None,
+    kernel: Kernel | str | None = None,
     tape: bool = True,
     outputs: bool = True,
 ) -> tuple[Array | None, tuple, Tape | None]:
@@ -59,10 +59,11 @@ def scan(
     reverse: walk from the last step to the first; with right padding each row then starts at its own end.
     segment: keep only the states between pieces of this many steps and compute the rest again on the way back:
              memory O(T/segment + segment) for one forward more (Chen et al., 2016), besides x and ys.
+    kernel:  who runs it, or its name in ``KERNELS``: "loop" runs anything anywhere. None: the first that can.
     tape:    False for inference: None comes back in its place. outputs: likewise, where the last state is all.
     """
     xp, T = namespace(x), x.shape[0]
-    kernel = kernel or choose(cell, x, mask)
+    kernel = choose(cell, x, mask) if kernel is None else find(kernel)
     s = zero_state(cell, x) if s is None else s
     size = segment or T
     cuts = [slice(start, min(start + size, T)) for start in range(0, T, size)][:: -1 if reverse else 1]

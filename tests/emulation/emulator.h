@@ -13,6 +13,8 @@
 #include <cstdint>
 #include <cstdio>
 #include <cstring>
+#include <tuple>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -161,6 +163,7 @@ constexpr char letter_of() {
     if (std::is_same<T, int>::value) return 'i';
     if (std::is_same<T, long long>::value) return 'q';
     if (std::is_same<T, unsigned>::value) return 'I';
+    if (std::is_same<T, unsigned long long>::value) return 'Q';
     if (std::is_same<T, unsigned char>::value) return 'B';
     return sizeof(T) == 2 ? 'H' : 'x';  // what is stored in 16 bits
 }
@@ -268,4 +271,16 @@ static inline unsigned __float_as_uint(float value) {
     unsigned bits;
     memcpy(&bits, &value, 4);
     return bits;
+}
+
+static inline float float_of(unsigned short half) {
+    _Float16 value;
+    memcpy(&value, &half, 2);
+    return static_cast<float>(value);
+}
+static inline unsigned short half_of(float x) {
+    const _Float16 value = static_cast<_Float16>(x);
+    unsigned short half;
+    memcpy(&half, &value, 2);
+    return half;
 }

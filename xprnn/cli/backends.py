@@ -1,6 +1,7 @@
 """``xprnn backends``: which array libraries can be used here, and what would fix the others."""
 
 import argparse
+import os
 import platform
 import shutil
 import sys
@@ -10,7 +11,7 @@ from collections.abc import Collection
 import numpy as np
 
 from ..backend import Status, available, backend
-from ..kernels import cpu
+from ..kernels import KERNELS, cpu, cuda
 from .blas import Blas, faster, features, installed
 
 WIDEST = 100  # columns of text that are still easy to read
@@ -36,6 +37,8 @@ def run(arguments: argparse.Namespace) -> int:
             "NumPy": [np.__version__],
             "BLAS": products(installed(), features()),
             "CPU kernel": kernel(cpu.MISSING),
+            "GPU kernel": gpu_kernel(any(status.name == "cupy" and status.usable for status in statuses)),
+            "kernels": order(list(KERNELS)),
         }
         print("", *paragraphs(about, columns), sep="\n")
     return 0
@@ -74,13 +77,32 @@ def kernel(missing: str) -> list[str]:
     if missing:
         mend = "unset XPRNN_NATIVE" if "XPRNN_NATIVE" in missing else REBUILD
         return [f"not there: {missing}; the loop runs in its place", f"{TO_FIX}{mend}"]
-    activations, cells = ", ".join(cpu.ACTIVATIONS), ", ".join(kind.__name__ for kind in cpu.KINDS)
     return [
         f"built; runs {cpu.INSTRUCTIONS[0]}, of {', '.join(cpu.INSTRUCTIONS)}",
         f"{_threads(cpu.THREADS)}, {cpu.THREADS_REASON}",
-        f"takes RNN ({activations}), {cells}",
+        _cells(cpu.ACTIVATIONS, cpu.KINDS),
         "in float32 and float64, on arrays of NumPy and of PyTorch on the CPU",
     ]
+
+
+def gpu_kernel(usable: bool) -> list[str]:
+    """What the kernel for GPUs takes, and how it multiplies; or that there is no GPU to run it on."""
+    if not usable:
+        return ["nothing to run on: CuPy cannot be used here, as is said above"]
+    precision = os.environ.get("XPRNN_PRECISION", "highest")
+    said = {"highest": "exactly", "high": "by TF32 operands", "medium": "by bfloat16 operands"}
+    return [
+        "compiled by NVRTC at its first use, and kept on disk by CuPy",
+        _cells(cuda.ACTIVATIONS, cuda.KINDS),
+        "of any number of steps, rows and units, in float32 and float64, on arrays of CuPy",
+        f"multiplies float32 {said[precision]}: precision {precision!r}",
+    ]
+
+
+def order(names: list[str]) -> list[str]:
+    """Which kernel runs a cell on an array, and why."""
+    why = "; XPRNN_KERNEL in the environment leaves out all others" if os.environ.get("XPRNN_KERNEL") else ""
+    return [f"{', '.join(names)}: the first that takes a cell on an array runs it, loop takes them all{why}"]
 
 
 def paragraphs(about: dict[str, list[str]], columns: int) -> list[str]:
@@ -91,6 +113,10 @@ def paragraphs(about: dict[str, list[str]], columns: int) -> list[str]:
         wrapped = [part for line in lines for part in _wrapped(line, columns - width)]
         found += [(name if n == 0 else "").ljust(width) + line for n, line in enumerate(wrapped)]
     return found
+
+
+def _cells(activations: Collection[str], kinds: Collection[type]) -> str:
+    return f"takes RNN ({', '.join(activations)}), {', '.join(kind.__name__ for kind in kinds)}"
 
 
 def _threads(count: int | None) -> str:

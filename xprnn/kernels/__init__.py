@@ -2,8 +2,12 @@
 
 A kernel is a module with ``accepts``, ``forward``, ``step`` and ``backward`` as in ``loop``. It is asked, not tried:
 one that accepts and then raises is a bug and never a reason to take another.
+
+XPRNN_KERNEL in the environment names the only one to ask beside ``loop``, and XPRNN_PRECISION how that for GPUs
+multiplies float32 matrices: ``highest`` (exactly, the default), ``high`` or ``medium``.
 """
 
+import os
 from typing import Any, Protocol
 
 from ..cells.base import Cell
@@ -27,8 +31,18 @@ class Kernel(Protocol):
     ) -> tuple[Array, tuple, Params]: ...
 
 
-KERNELS: dict[str, Kernel] = {"cpu": cpu.CPU()} if cpu.INSTRUCTIONS else {}
-KERNELS |= {"cuda": cuda.CUDA(), "jax": jax, "loop": loop}
+def _listed(asked: str | None, precision: str) -> dict[str, Kernel]:
+    """The kernels in the order in which they are asked, or the one of that name and the loop."""
+    built: dict[str, Kernel] = {"cpu": cpu.CPU()} if cpu.INSTRUCTIONS else {}
+    every = built | {"cuda": cuda.CUDA(precision), "jax": jax, "loop": loop}
+    if not asked:
+        return every
+    if asked not in every:
+        raise ValueError(f"XPRNN_KERNEL={asked} in the environment, but there are {', '.join(every)}")
+    return {asked: every[asked], "loop": loop}
+
+
+KERNELS = _listed(os.environ.get("XPRNN_KERNEL"), os.environ.get("XPRNN_PRECISION", "highest"))
 
 
 def choose(cell: Cell, x: Array, mask: Array | None) -> Kernel:
@@ -37,3 +51,12 @@ def choose(cell: Cell, x: Array, mask: Array | None) -> Kernel:
         if kernel.accepts(cell, x, mask):
             return kernel
     raise LookupError("there is no loop among the kernels")
+
+
+def find(kernel: str | Kernel) -> Kernel:
+    """The kernel of that name; a kernel is itself."""
+    if not isinstance(kernel, str):
+        return kernel
+    if kernel not in KERNELS:
+        raise ValueError(f"there is no kernel {kernel!r}; there are {', '.join(KERNELS)}")
+    return KERNELS[kernel]

@@ -28,17 +28,21 @@ struct Stored {
 __device__ inline Real load(Real x) { return x; }
 #endif
 
-#if STORED == 16 && !defined(EMULATED)
-__device__ inline Real load(Stored x) {
-    float y;
-    asm("cvt.f32.f16 %0, %1;" : "=f"(y) : "h"(x.bits));
-    return y;
+#if STORED == 16
+#ifndef EMULATED
+__device__ inline float float_of(unsigned short half) {
+    float x;
+    asm("cvt.f32.f16 %0, %1;" : "=f"(x) : "h"(half));
+    return x;
 }
-__device__ inline Stored store(Real x) {
-    Stored y;
-    asm("cvt.rn.f16.f32 %0, %1;" : "=h"(y.bits) : "f"(x));
-    return y;
+__device__ inline unsigned short half_of(float x) {
+    unsigned short half;
+    asm("cvt.rn.f16.f32 %0, %1;" : "=h"(half) : "f"(x));
+    return half;
 }
+#endif
+__device__ inline Real load(Stored x) { return float_of(x.bits); }
+__device__ inline Stored store(Real x) { return Stored{half_of(x)}; }
 #endif
 
 #if STORED == 17
@@ -47,9 +51,7 @@ __device__ inline Stored store(Real x) {
     const unsigned bits = __float_as_uint(x);
     // To the nearest, to even if there are two; NaN must not be rounded, which could make it infinite.
     const unsigned rounded = (bits + 0x7fff + ((bits >> 16) & 1)) >> 16;
-    Stored y;
-    y.bits = static_cast<unsigned short>(x == x ? rounded : bits >> 16 | 0x40);
-    return y;
+    return Stored{static_cast<unsigned short>(x == x ? rounded : bits >> 16 | 0x40)};
 }
 #endif
 

@@ -1,0 +1,50 @@
+"""The arguments of a kernel: arrays in memory with margins, and numbers."""
+
+import ctypes
+
+import numpy as np
+
+MARGIN = 1 << 14
+LETTERS = {"l": "q", "L": "Q"}  # NumPy has two names for 64 bits
+
+
+class Argument(ctypes.Structure):
+    """As in emulator.h."""
+
+    _fields_ = (("kind", ctypes.c_char), ("letter", ctypes.c_char), ("value", ctypes.c_uint64))
+
+
+def run(name, function, arguments, blocks, threads, barriers, seed):
+    """Run a kernel on copies of its arrays, and take over what it has done; RuntimeError if it did anything wrong."""
+    copies = {}
+    given = (Argument * len(arguments))(*(_argument(a, copies) for a in arguments))
+    function.restype = ctypes.c_char_p
+    grid = ctypes.c_longlong(blocks), ctypes.c_int(threads), ctypes.c_bool(barriers), ctypes.c_uint64(seed)
+    wrong = function(given, len(arguments), *grid)
+    if wrong:
+        raise RuntimeError(f"{name}: {wrong.decode()}")
+    for low, size, copy in copies.values():
+        if not (np.all(copy[:MARGIN] == 0xFF) and np.all(copy[-MARGIN:] == 0xFF)):
+            raise RuntimeError(f"{name} writes beside an array of {size} bytes")
+        ctypes.memmove(low, copy.ctypes.data + MARGIN, size)
+
+
+def _argument(a, copies):
+    """An argument as the emulator takes it; arrays that share memory do so in ``copies`` too."""
+    if isinstance(a, np.ndarray):
+        owner = a
+        while isinstance(owner.base, np.ndarray):
+            owner = owner.base
+        if id(owner) not in copies:
+            low, high = np.lib.array_utils.byte_bounds(owner)
+            copy = np.full(high - low + 2 * MARGIN, 0xFF, np.uint8)
+            ctypes.memmove(copy.ctypes.data + MARGIN, low, high - low)
+            copies[id(owner)] = low, high - low, copy
+        low, _, copy = copies[id(owner)]
+        letter = LETTERS.get(a.dtype.char, a.dtype.char)
+        return Argument(b"p", letter.encode(), copy.ctypes.data + MARGIN + a.ctypes.data - low)
+    if isinstance(a, float):
+        return Argument(b"d", b" ", int(np.float64(a).view(np.uint64)))
+    if type(a) is int:
+        return Argument(b"i", b" ", a % 2**64)
+    raise TypeError(f"a kernel takes arrays, integers and floats, not {a!r}")
