@@ -22,15 +22,19 @@ struct Transposed {
         : padded(rounded_up(b.hidden, LANES<Real>)),
           Wx((Cell::columns - Cell::first_drive) * padded, 1, b.features), Wh(together * padded, 1, b.hidden),
           Wlast(Cell::two_steps ? padded : 0, 1, b.hidden), constants(Cell::constants * padded) {
-        const long H = b.hidden, row = native::gates_of(b.kind) * H;
-        for (int gate = 0; gate < Cell::columns - Cell::first_drive; gate++)
-            Wx.pack_transposed(b.Wx + gate * H, row, H, padded, gate * padded);
-        for (int place = 0; place < together; place++)
-            Wh.pack_transposed(b.Wh + Cell::recurrent_gate(place) * H, row, H, padded, place * padded);
-        if (Cell::two_steps) Wlast.pack_transposed(b.Wh + together * H, row, H, padded, 0);
         constants.clear();
         for (int place = 0; b.Wc && place < Cell::constants; place++)
-            __builtin_memcpy(constants + place * padded, b.Wc + place * H, H * sizeof(Real));
+            __builtin_memcpy(constants + place * padded, b.Wc + place * b.hidden, b.hidden * sizeof(Real));
+    }
+
+    // Lay out a part of the weights.
+    void pack(const Backward<Real>& b, Part part) const {
+        const long H = b.hidden, row = native::gates_of(b.kind) * H;
+        for (int gate = 0; gate < Cell::columns - Cell::first_drive; gate++)
+            Wx.pack_transposed(b.Wx + gate * H, row, H, padded, gate * padded, part);
+        for (int place = 0; place < together; place++)
+            Wh.pack_transposed(b.Wh + Cell::recurrent_gate(place) * H, row, H, padded, place * padded, part);
+        if (Cell::two_steps) Wlast.pack_transposed(b.Wh + together * H, row, H, padded, 0, part);
     }
 };
 

@@ -27,26 +27,28 @@ struct Weights {
         bias.clear();
         constants.clear();
         for (int place = 0; place < Cell::columns; place++) {
-            const long gate_x = place - Cell::first_drive, gate_h = Cell::recurrent_gate(place);
-            if (driven(place)) {
-                if (packed) Wx.pack(f.Wx + gate_x * H, row, f.features, place, 0);
-                add(f.bx, gate_x, H, bias + place * padded);
-            }
-            if (recurrent(place)) {
-                if (packed) Wh.pack(f.Wh + gate_h * H, row, H, place, 0);
-                add(f.bh, gate_h, H, bias + place * padded);
-            }
+            if (driven(place)) add(f.bx, gate_x(place), H, bias + place * padded);
+            if (recurrent(place)) add(f.bh, Cell::recurrent_gate(place), H, bias + place * padded);
         }
         for (int place = 0; place < Cell::constants; place++) add(f.Wc, place, H, constants + place * padded);
     }
 
+    // Lay out a part of the weights.
+    void pack(Part part) const {
+        for (int place = 0; packed && place < Cell::columns; place++) {
+            if (driven(place)) Wx.pack(f.Wx + gate_x(place) * f.hidden, row, f.features, place, part);
+            if (recurrent(place)) Wh.pack(f.Wh + Cell::recurrent_gate(place) * f.hidden, row, f.hidden, place, part);
+        }
+    }
+
     static bool driven(int place) { return place >= Cell::first_drive; }
+    static long gate_x(int place) { return place - Cell::first_drive; }
     static bool recurrent(int place) { return place < Cell::recurrents; }
 
     // The product of a left factor with the weights of one place's units from ``start`` on; after those of all gates of
     // these units come those of the next.
     Term<Real> times_x(const Left<Real>& left, long start, int place) const {
-        return term(left, Wx, f.Wx + (place - Cell::first_drive) * f.hidden, start, place);
+        return term(left, Wx, f.Wx + gate_x(place) * f.hidden, start, place);
     }
     Term<Real> times_h(const Left<Real>& left, long start, int place) const {
         return term(left, Wh, f.Wh + Cell::recurrent_gate(place) * f.hidden, start, place);

@@ -20,38 +20,43 @@ int threads_for(const native::Problem<Real>& p) {
     return int(work / WORK_OF_A_THREAD < worth ? (work < 2 * WORK_OF_A_THREAD ? 1 : work / WORK_OF_A_THREAD) : worth);
 }
 
-// The first row of a thread's share.
-inline long share(long rows, int threads, int which) { return rows * which / threads; }
+// Work on an array of so many numbers, once over all of them, is shared from here on.
+constexpr long NUMBERS_WORTH_SHARING = 1 << 17;
 
-// Each row has a thread of its own.
-template <class Cell, class Real>
-void forward_single(const Forward<Real>& f) {
-    struct Work {
-        const Forward<Real>& f;
-        RowWeights<Cell, Real> weights;
+// Call work(part) for each of so many parts, each on a thread of its own.
+template <class Work>
+void in_parts(int count, const Work& work) {
+    struct Parts {
+        const Work& work;
+        int count;
     };
-    const Work work{f, RowWeights<Cell, Real>(f)};
-    native::in_parallel(int(f.batch), [](const void* what, int row) {
-        const Work& work = *static_cast<const Work*>(what);
-        ForwardRow<Cell, Real>(work.f, work.weights, row).run();
-    }, &work);
+    const Parts parts{work, count};
+    native::in_parallel(count, [](const void* what, int which) {
+        const Parts& parts = *static_cast<const Parts*>(what);
+        parts.work(Part{which, parts.count});
+    }, &parts);
+}
+
+// In how many parts something is done to all weights.
+template <class Real>
+int threads_for_weights(const native::Problem<Real>& p, int threads) {
+    const long numbers = (p.features + p.hidden) * native::gates_of(p.kind) * p.hidden;
+    return numbers < NUMBERS_WORTH_SHARING ? 1 : threads;
 }
 
 template <class Cell, class Real>
 void forward(const Forward<Real>& f) {
-    struct Work {
-        const Forward<Real>& f;
-        Weights<Cell, Real> weights;
-        int threads;
-    };
     const int threads = threads_for(f);
-    if (threads == f.batch) return forward_single<Cell>(f);
-    const Work work{f, Weights<Cell, Real>(f), threads};
-    native::in_parallel(work.threads, [](const void* what, int which) {
-        const Work& work = *static_cast<const Work*>(what);
-        const long first = share(work.f.batch, work.threads, which), end = share(work.f.batch, work.threads, which + 1);
-        ForwardRows<Cell, Real>(work.f, work.weights, first, end - first).run();
-    }, &work);
+    if (threads == f.batch) {  // each row has a thread of its own
+        const RowWeights<Cell, Real> weights(f);
+        return in_parts(threads, [&](Part part) { ForwardRow<Cell, Real>(f, weights, part.which).run(); });
+    }
+    const Weights<Cell, Real> weights(f);
+    in_parts(threads_for_weights(f, threads), [&](Part part) { weights.pack(part); });
+    in_parts(threads, [&](Part part) {
+        const long first = part.begin(f.batch);
+        ForwardRows<Cell, Real>(f, weights, first, part.end(f.batch) - first).run();
+    });
 }
 
 // The sums of every thread but the first, which has the caller's arrays.
@@ -74,38 +79,34 @@ struct MoreSums {
         return {dWx, dWh, dbx, dbx + width, b.dWc ? dbx + 2 * width : nullptr};
     }
 
-    static void add(Real* to, const Real* from, long count) {
-        for (long at = 0; at < count; at++) to[at] += from[at];
+    static void add(Real* to, const Real* from, long count, Part part) {
+        for (long at = part.begin(count); at < part.end(count); at++) to[at] += from[at];
     }
 
-    void add_all(const Backward<Real>& b, int threads) const {
+    // Add a part of all sums to the first thread's.
+    void add_all(const Backward<Real>& b, int threads, Part part) const {
         for (int which = 1; which < threads; which++) {
             const Sums<Real> more = of(b, which);
-            add(b.dWx, more.dWx, length_x);
-            add(b.dWh, more.dWh, length_h);
-            add(b.dbx, more.dbx, width);
-            add(b.dbh, more.dbh, width);
-            add(b.dWc, more.dWc, peepholes);
+            add(b.dWx, more.dWx, length_x, part);
+            add(b.dWh, more.dWh, length_h, part);
+            add(b.dbx, more.dbx, width, part);
+            add(b.dbh, more.dbh, width, part);
+            add(b.dWc, more.dWc, peepholes, part);
         }
     }
 };
 
 template <class Cell, class Real>
 void backward(const Backward<Real>& b) {
-    struct Work {
-        const Backward<Real>& b;
-        Transposed<Cell, Real> weights;
-        int threads;
-        MoreSums<Real> sums;
-    };
-    const int threads = threads_for(b);
-    const Work work{b, Transposed<Cell, Real>(b), threads, MoreSums<Real>(b, threads)};
-    native::in_parallel(threads, [](const void* what, int which) {
-        const Work& work = *static_cast<const Work*>(what);
-        const long first = share(work.b.batch, work.threads, which), end = share(work.b.batch, work.threads, which + 1);
-        BackwardRows<Cell, Real>(work.b, work.weights, work.sums.of(work.b, which), first, end - first).run();
-    }, &work);
-    work.sums.add_all(b, threads);
+    const int threads = threads_for(b), over_weights = threads_for_weights(b, threads);
+    const Transposed<Cell, Real> weights(b);
+    const MoreSums<Real> sums(b, threads);
+    in_parts(over_weights, [&](Part part) { weights.pack(b, part); });
+    in_parts(threads, [&](Part part) {
+        const long first = part.begin(b.batch);
+        BackwardRows<Cell, Real>(b, weights, sums.of(b, part.which), first, part.end(b.batch) - first).run();
+    });
+    in_parts(over_weights, [&](Part part) { sums.add_all(b, threads, part); });
 }
 
 // Call visit with an empty object of the cell of a kind.

@@ -27,6 +27,13 @@ class Buffer {
     long count_;
 };
 
+// One of so many parts of some work, as one thread's: of things in a row those from ``begin`` up to ``end``.
+struct Part {
+    int which, count;
+    long begin(long things) const { return things * which / count; }
+    long end(long things) const { return things * (which + 1) / count; }
+};
+
 // The length of a row of scratch: an odd number of vectors, or rows would meet in the same few lines of a cache.
 template <class Real>
 long spread(long columns) {
@@ -44,21 +51,21 @@ class Panels {
     long width(long start) const { return smaller(PANEL<Real>, rounded_up(columns, LANES<Real>) - start); }
     Real* panel(long start, int place) const { return data_ + depth * (start * gates_ + place * width(start)); }
 
-    // One gate's columns of W (rows, row), as the panel's rows from ``first`` on.
-    void pack(const Real* W, long row, long rows, int place, long first) {
-        for (long start = 0; start < columns; start += PANEL<Real>) {
+    // One gate's columns of W (rows, row), as the rows of panels; a part of the panels.
+    void pack(const Real* W, long row, long rows, int place, Part part) const {
+        for (long start = begin(part); start < end(part); start += PANEL<Real>) {
             const long wide = width(start), real = columns - start;
-            Real* to = panel(start, place) + first * wide;
+            Real* to = panel(start, place);
             for (long k = 0; k < rows; k++, to += wide)
                 for (long lane = 0; lane < wide; lane += LANES<Real>)
                     store(to + lane, load_some(W + k * row + start + lane, real - lane));
         }
     }
 
-    // A block of ``units`` columns of W (columns, row), transposed: the panel's rows from ``first`` on, zero from
-    // ``units`` up to ``padded``.
-    void pack_transposed(const Real* W, long row, long units, long padded, long first) {
-        for (long start = 0; start < columns; start += PANEL<Real>)
+    // A block of ``units`` columns of W (columns, row), transposed: the panels' rows from ``first`` on, zero from
+    // ``units`` up to ``padded``; a part of the panels.
+    void pack_transposed(const Real* W, long row, long units, long padded, long first, Part part) const {
+        for (long start = begin(part); start < end(part); start += PANEL<Real>)
             for (long unit = 0; unit < padded; unit += BLOCK)
                 transpose_block(W + start * row, row, units, unit, smaller(unit + BLOCK, padded), start, first);
     }
@@ -66,6 +73,11 @@ class Panels {
     const long depth, columns;
 
   private:
+    // Where a part of the panels begins and ends.
+    long count() const { return (columns + PANEL<Real> - 1) / PANEL<Real>; }
+    long begin(Part part) const { return part.begin(count()) * PANEL<Real>; }
+    long end(Part part) const { return part.end(count()) * PANEL<Real>; }
+
     // So many rows of a panel stay in the first cache while their columns are filled one by one.
     static constexpr long BLOCK = 64;
 

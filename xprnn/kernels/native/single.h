@@ -32,7 +32,7 @@ struct RowWeights {
                 f.bh ? f.bh + together * f.hidden : nullptr, f.hidden, 1, f.hidden),
           bias(packed ? gates * padded : 0), constants(Cell::constants * padded) {
         for (int gate = 0; packed && gate < gates; gate++) {
-            xs.pack(f.Wx + gate * f.hidden, row, f.features, gate, 0);
+            xs.pack(f.Wx + gate * f.hidden, row, f.features, gate, {0, 1});
             fill(bias + gate * padded, f.bx ? f.bx + gate * f.hidden : nullptr, f.hidden);
         }
         for (int one = 0; one < Cell::constants; one++)
