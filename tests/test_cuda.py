@@ -98,6 +98,18 @@ def test_the_order_of_threads_changes_no_bit(make):
         compare.identical("threads", case, other.run(a), case.run(a))
 
 
+@EACH_CELL
+@pytest.mark.parametrize("reverse", [False, True])
+def test_without_a_tape_a_part_at_a_time_is_the_whole(make, reverse, monkeypatch):
+    case = Case(
+        make(9), backend("numpy", "float64"), emulated(), reverse=reverse, padding="holes", dropout=0.4, steps=11
+    )
+    a = case.place(tame(case))
+    whole = case.forward(a, tape=False)[:2]
+    monkeypatch.setattr(cuda, "ROOM", 4 * a.x.shape[1] * 9 * 4)  # four steps of most cells
+    compare.close("parts", case, {"forward": case.forward(a, tape=False)[:2]}, {"forward": whole}, case.tolerance)
+
+
 def test_infinite_cotangents_stay_infinite():
     p = {"Wx": np.full((3, 19), 0.1), "Wh": np.full((19, 19), 0.1)}
     dys = np.zeros((4, 2, 19))
@@ -149,6 +161,40 @@ def test_storage_in_16_bits(make, storage, least, most):
     assert not kernel.accepts(case.cell, placed.x.astype(np.float64), None)
 
 
+@EACH_CELL
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_steps_of_a_stream(make, dtype):
+    rng = np.random.default_rng(0)
+    for hidden, features, batch in ((5, 3, 1), (33, 9, 3), (31, 40, 4), (65, 1, 9)):
+        case = Case(make(hidden), backend("numpy", dtype), features=features, batch=batch, dropout=0.4, steps=3)
+        a = case.place(tame(case))
+        if batch == 3:
+            a.p.pop("keep")
+        s = wanted = a.s
+        for t in range(case.steps):
+            x = a.x[t] if batch < 9 else np.asfortranarray(a.x[t])
+            y, s = emulated().step(case.cell, a.p, x, s)
+            best, wanted = loop.step(case.cell, a.p, x, wanted)
+            compare.close("step", case, {"y": y, "s": s}, {"y": best, "s": wanted}, 10 * case.tolerance)
+            y[...] = rng.normal()  # is the caller's own
+
+
+@EACH_CELL
+@pytest.mark.parametrize("batch", [1, 9])
+def test_a_step_makes_its_outputs_and_no_other_array(make, batch):
+    made = []
+
+    class Counting(Emulated):
+        def empty(self, shape, dtype):
+            made.append(super().empty(shape, dtype))
+            return made[-1]
+
+    case = Case(make(40), backend("numpy", "float32"), batch=batch)
+    a = case.place(case.draw())
+    y, s = cuda.CUDA(device=Counting()).step(case.cell, a.p, a.x[0], a.s)
+    assert {id(array) for array in made} == {id(y), *map(id, s)}
+
+
 def test_what_it_accepts():
     class Mine(cells.LSTM):
         pass
@@ -167,5 +213,21 @@ def test_options_that_are_none():
         cuda.CUDA(precision="tf32")
     with pytest.raises(ValueError, match="'float16' or 'bfloat16', not 'float8'"):
         cuda.CUDA(storage="float8")
+
+
+def test_arguments_that_do_not_fit_are_told():
+    cell, x, kernel = cells.LSTM(3), np.ones((2, 3, 4)), emulated()
+    p, s = cell.init(np.random.default_rng(0), 4), (np.zeros((3, 3)), np.zeros((3, 3)))
     with pytest.raises(TypeError, match="does not run ProjectedLSTM"):
-        scan(cells.ProjectedLSTM(3, 2), {}, np.ones((2, 3, 4)), kernel=emulated())
+        scan(cells.ProjectedLSTM(3, 2), {}, x, kernel=kernel)
+    with pytest.raises(ValueError, match=r"Wx has the shape \(5, 12\), expected \(4, 12\)"):
+        scan(cell, p | {"Wx": np.ones((5, 12))}, x, kernel=kernel)
+    with pytest.raises(TypeError, match="Wh holds numbers of dtype float32, expected float64"):
+        kernel.step(cell, p | {"Wh": p["Wh"].astype("float32")}, x[0], s)
+    with pytest.raises(ValueError, match=r"the state has the shape \(2, 3\), expected \(3, 3\)"):
+        kernel.step(cell, p, x[0], (s[0], s[1][:2]))
+    y, end, tape = kernel.forward(cell, p, x, s, None, False)
+    with pytest.raises(TypeError, match="dys holds numbers of dtype float32"):
+        kernel.backward(cell, p, tape, y.astype("float32"), end)
+    with pytest.raises(ValueError, match=r"ds has the shape \(3, 2\)"):
+        kernel.backward(cell, p, tape, y, (end[0][:, :2], end[1]))

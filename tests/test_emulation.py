@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 from emulation import MISSING, Emulated
-from emulation.build import built
+from emulation.build import NotCompiled, built
 from emulation.memory import run
 
 from xprnn.gpu import blas
@@ -64,7 +64,7 @@ def test_what_cupy_would_not_take_is_refused(argument):
 
 
 def test_a_kernel_that_takes_what_cupy_does_not_give_is_not_built():
-    with pytest.raises(RuntimeError, match="long long or double"):
+    with pytest.raises(NotCompiled, match="long long or double"):
         built(HEAD + "float x, float* y) { y[0] = x; }")
 
 

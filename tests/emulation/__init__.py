@@ -1,6 +1,5 @@
 """A device that runs the CUDA sources of the package on the CPU, over NumPy arrays."""
 
-import functools
 import itertools
 from dataclasses import dataclass, field
 
@@ -10,7 +9,7 @@ from xprnn.gpu.sources import source
 
 from .build import MISSING, built
 from .memory import run
-from .products import multiply
+from .products import Products
 
 __all__ = ["MISSING", "Emulated"]
 
@@ -48,7 +47,7 @@ class Emulated:
         return launch
 
     def product(self, precision="highest"):
-        return functools.partial(multiply, precision)
+        return Products(precision)
 
 
 def edited(file, edits):

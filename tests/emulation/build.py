@@ -22,6 +22,10 @@ extern "C" const char* run_{name}(const emulator::Argument* arguments, int count
 }}"""
 
 
+class NotCompiled(Exception):
+    """A source that the compiler refuses."""
+
+
 @functools.cache
 def built(text, defines=()):
     """The source as a library with a function run_NAME for each of its kernels, and whether its threads meet."""
@@ -33,7 +37,7 @@ def built(text, defines=()):
     command = [COMPILER, *OPTIONS, *options, path.with_suffix(".cpp"), "-o", path.with_suffix(".so")]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
-        raise RuntimeError(f"with {options}:\n{done.stderr[:3000]}")
+        raise NotCompiled(f"with {options}:\n{done.stderr[:3000]}")
     return ctypes.CDLL(str(path.with_suffix(".so"))), any(word in text for word in MEETING)
 
 

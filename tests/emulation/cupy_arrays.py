@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from . import Emulated
+from .products import Products
 
 
 def cupy_without_gpu(name="cupy"):
@@ -38,6 +39,19 @@ def unwrap(x):
 
 
 @dataclass(frozen=True)
+class ProductsOnCuPy:
+    """``Products`` of such arrays."""
+
+    products: Products
+
+    def __call__(self, a, b, out, accumulate=False):
+        self.products(unwrap(a), unwrap(b), unwrap(out), accumulate)
+
+    def each(self, a, b, out, accumulate=False):
+        return self.products.each(unwrap(a), unwrap(b), unwrap(out), accumulate)
+
+
+@dataclass(frozen=True)
 class OnCuPy:
     """``Emulated`` over such arrays."""
 
@@ -54,8 +68,7 @@ class OnCuPy:
         return lambda blocks, threads, arguments: launch(blocks, threads, tuple(map(self._unwrap, arguments)))
 
     def product(self, precision="highest"):
-        multiply = self.emulated.product(precision)
-        return lambda a, b, out, accumulate=False: multiply(unwrap(a), unwrap(b), unwrap(out), accumulate)
+        return ProductsOnCuPy(self.emulated.product(precision))
 
     def _unwrap(self, a):
         return unwrap(a) if self.owns(a) else a

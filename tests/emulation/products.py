@@ -1,10 +1,25 @@
 """Products as BLAS makes them: of what it finds by columns at the places in memory that it is told."""
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from xprnn.gpu import blas
 
 LOST_BITS = {"highest": 0, "high": 13, "medium": 16}
+
+
+@dataclass(frozen=True)
+class Products:
+    """A ``Product`` of matrices of NumPy."""
+
+    precision: str
+
+    def __call__(self, a, b, out, accumulate=False):
+        multiply(self.precision, a, b, out, accumulate)
+
+    def each(self, a, b, out, accumulate=False):
+        return lambda n: multiply(self.precision, a[n], b, out, accumulate)
 
 
 def multiply(precision, a, b, out, accumulate=False):

@@ -7,4 +7,10 @@ CELLS = ("Elman<Tanh>", "Elman<Relu>", "Elman<Identity>", "Memory<false>", "Memo
 VARIANTS = {
     "arrays.cu": NUMBERS,
     "recurrent.cu": tuple((("CELL", cell), *numbers) for cell in CELLS for numbers in NUMBERS),
+    "stream.cu": tuple(
+        (("CELL", cell), ("REAL", real), ("ROWS", rows))
+        for cell in CELLS
+        for real in ("float", "double")
+        for rows in ("1", "4")
+    ),
 }

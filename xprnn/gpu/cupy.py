@@ -2,6 +2,7 @@
 
 import ctypes
 import functools
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -57,8 +58,41 @@ class CuPyDevice:
         from cupy.cuda import cublas, device
 
         handle = device.get_cublas_handle()
-        computes = {"d": cublas.CUBLAS_COMPUTE_64F, "f": getattr(cublas, _COMPUTE[precision])}
-        return functools.partial(_multiply, cublas, handle, computes)
+        return CuPyProduct(cublas, handle, getattr(cublas, _COMPUTE[precision]))
+
+
+@dataclass(frozen=True)
+class CuPyProduct:
+    """A ``Product`` by cuBLAS, on the stream that is current when it is made; ``compute`` is for float32."""
+
+    cublas: Any
+    handle: int
+    compute: int
+
+    def __call__(self, a: Array, b: Array, out: Array, accumulate: bool = False) -> None:
+        """out = a b, or out += a b."""
+        self.each(a[None, ...], b, out, accumulate)(0)
+
+    def each(self, a: Array, b: Array, out: Array, accumulate: bool = False) -> Callable[[int], None]:
+        """A function of n that does it with the matrix a[n]."""
+        call, kind = gemm(a[0, ...], b, out), a.dtype.char
+        zero, one = _SCALES["d" if kind == "d" else "f"]
+        exact = self.cublas.CUBLAS_COMPUTE_64F if kind == "d" else self.cublas.CUBLAS_COMPUTE_32F
+        before = (
+            self.handle, call.transpose_a, call.transpose_b, call.m, call.n, call.k, ctypes.addressof(one),
+            b.data.ptr, _DTYPES[b.dtype.char], call.lda,
+        )  # fmt: skip
+        after = (
+            _DTYPES[kind], call.ldb, ctypes.addressof(one if accumulate else zero), out.data.ptr,
+            _DTYPES[out.dtype.char], call.ldc, self.compute if kind == "f" else exact, self.cublas.CUBLAS_GEMM_DEFAULT,
+        )  # fmt: skip
+        run, place, distance = self.cublas.gemmEx, a.data.ptr, a.strides[0]
+        held = a, b, out  # as long as the function is, so that their memory stays theirs
+
+        def multiply(n: int, held: tuple = held) -> None:
+            run(*before, place + n * distance, *after)
+
+        return multiply
 
 
 CUPY = CuPyDevice()
@@ -90,18 +124,3 @@ def explained(file: str, problem: str, version: str) -> tuple[str, str]:
     reason = f"the CUDA source {file!r} cannot be compiled by CuPy {version}: {lines}"
     wheel = f"pip install 'xprnn[{cuda.extra()}-ctk]', which brings NVRTC along"
     return reason, f"{wheel}; until then, XPRNN_KERNEL=loop in the environment does without it"
-
-
-def _multiply(
-    cublas: Any, handle: int, computes: dict[str, int], a: Array, b: Array, out: Array, accumulate: bool = False
-) -> None:
-    """out = a b, or out += a b, as ``Product`` has it."""
-    call, kind = gemm(a, b, out), "d" if out.dtype.char == "d" else "f"
-    compute = computes[kind] if a.dtype.char == kind else cublas.CUBLAS_COMPUTE_32F
-    zero, one = _SCALES[kind]
-    cublas.gemmEx(
-        handle, call.transpose_a, call.transpose_b, call.m, call.n, call.k, ctypes.addressof(one),
-        b.data.ptr, _DTYPES[b.dtype.char], call.lda, a.data.ptr, _DTYPES[a.dtype.char], call.ldb,
-        ctypes.addressof(one if accumulate else zero), out.data.ptr, _DTYPES[out.dtype.char], call.ldc,
-        compute, cublas.CUBLAS_GEMM_DEFAULT,
-    )  # fmt: skip

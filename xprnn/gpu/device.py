@@ -1,5 +1,6 @@
 """What is asked of a GPU, so that the same host code runs on any that answers it."""
 
+from collections.abc import Callable
 from typing import Protocol
 
 from ..types import Array, Shape
@@ -27,6 +28,9 @@ class Product(Protocol):
 
     def __call__(self, a: Array, b: Array, out: Array, accumulate: bool = False) -> None:
         """out = a b, or out += a b. Each is a matrix with one of its two axes dense; uint16 is bfloat16."""
+
+    def each(self, a: Array, b: Array, out: Array, accumulate: bool = False) -> Callable[[int], None]:
+        """A function of n that does it with the matrix a[n], n from 0 on, and asks but once what stays the same."""
 
 
 class Device(Protocol):

@@ -12,7 +12,8 @@ from ..cells import GRU, LSTM, RNN, GRUResetBefore, PeepholeLSTM
 from ..cells.base import Cell
 from ..gpu import CUPY, PRECISIONS, Device, grid
 from ..types import Array, Params
-from .cuda_job import STORAGES, Job, Kind, job, or_null, rows
+from .cuda_job import ROOM, STORAGES, Job, Kind, check, copied, dense, fit, job, or_null, rows
+from .cuda_stream import step
 
 ACTIVATIONS = {"tanh": "Tanh", "relu": "Relu", "identity": "Identity", "linear": "Identity"}
 KINDS = {
@@ -64,7 +65,7 @@ class CUDA:
 
     def accepts(self, cell: Cell, x: Array, mask: Array | None) -> bool:
         """Whether ``cell`` is one of the common ones, and x on the device, float32 or, without storage, float64."""
-        if _kind(cell) is None or not self.device.owns(x) or 0 in x.shape:
+        if kind_of(cell) is None or not self.device.owns(x) or 0 in x.shape:
             return False
         return x.dtype.char == "f" or (x.dtype.char == "d" and self.storage is None)
 
@@ -72,34 +73,57 @@ class CUDA:
         self, cell: Cell, p: Params, x: Array, s: tuple, mask: Array | None, reverse: bool, tape: bool = True
     ) -> tuple[Array, tuple, Any]:
         """Walk x (T, B, D) from the state s -> ys (T, B, H), the last state, the tape (None unless ``tape``)."""
-        (T, B, _), work = x.shape, self._job(cell, p, x, mask)
-        kind, H = work.kind, cell.hidden
+        check(self._kind(cell), cell.hidden, p, x, s)
+        (T, B, _), H, work = x.shape, cell.hidden, self._job(cell, p, x)
+        if not tape:
+            return self._outputs(work, x, s, mask, reverse)
+        kind, (first, last) = work.kind, (T, 0) if reverse else (0, T)
         flat, saved = rows(work.stored(x)), work.many(T, B, kind.columns * H)
         work.multiply(flat, work.Wx, rows(saved)[:, kind.first_drive * H :])
-        # Without a tape there is one state, and each takes the place of the one before.
-        states, (first, last) = (T + 1, (T, 0) if reverse else (0, T)) if tape else (1, (0, 0))
-        h, c, seen = _begin(work, s, states, first)
-        reset = work.many(T if tape else 1, B, H) if kind.late else None
+        h, c, seen = _begin(work, s, T + 1, first)
+        reset = work.many(T, B, H) if kind.late else None
         kept = Tape(flat, mask, reverse, h, c, seen, reset, saved)
-        ys = None if tape and mask is None else work.empty(T, B, H)
+        ys = None if mask is None else work.empty(T, B, H)
         _walk(work, kept, ys)
-        end = tuple(a[last, ...] for a in (h, c) if a is not None)
-        if not tape:
-            return ys, end, None
         if ys is None:
             ys = h[:-1, ...] if reverse else h[1:, ...]
-        end = tuple(work.copy(a, work.empty(B, H)) for a in end)
+        end = tuple(copied(self.device, a[last, ...], work.empty(B, H)) for a in (h, c) if a is not None)
         return ys, end, kept if kind.saves else kept._replace(saved=None)
 
+    def _outputs(
+        self, work: Job, x: Array, s: tuple, mask: Array | None, reverse: bool
+    ) -> tuple[Array, tuple, None]:
+        """``forward`` without a tape: one state, in whose place each comes, and a part of the steps at a time."""
+        (T, B, _), H, kind = x.shape, s[0].shape[1], work.kind
+        h, c, seen = _begin(work, s, 1, 0)
+        ys, reset = work.empty(T, B, H), work.many(1, B, H) if kind.late else None
+        size = min(T, max(1, ROOM // (B * kind.columns * H)))
+        room = work.many(size, B, kind.columns * H)
+        for start in range(0, T, size)[:: -1 if reverse else 1]:
+            cut = slice(start, min(start + size, T))
+            flat, saved = rows(work.stored(x[cut, ...])), room[: cut.stop - start, ...]
+            work.multiply(flat, work.Wx, rows(saved)[:, kind.first_drive * H :])
+            part = None if mask is None else mask[cut, ...]
+            _walk(work, Tape(flat, part, reverse, h, c, seen, reset, saved), ys[cut, ...])
+        return ys, tuple(a[0, ...] for a in (h, c) if a is not None), None
+
     def step(self, cell: Cell, p: Params, x: Array, s: tuple) -> tuple[Array, tuple]:
-        """One step x (B, D) from the state s, without a mask or a tape -> y (B, H), its own array, the next state."""
-        y, end, _ = self.forward(cell, p, x[None, ...], s, None, False, False)
-        return y[0, ...], end
+        """One step x (B, D) from the state s, without a mask or a tape -> y (B, H), its own array, the next state.
+
+        It is exact whatever the precision, and takes the weights as they are whatever the storage.
+        """
+        kind = self._kind(cell)
+        check(kind, cell.hidden, p, x, s)
+        return step(self.device, kind, p, x, s)
 
     def backward(self, cell: Cell, p: Params, tape: Tape, dys: Array | None, ds: tuple) -> tuple[Array, tuple, Params]:
         """Walk back from the cotangents of ys (None: zero) and of the last state -> dx, ds, dp."""
-        (states, B, H), work = tape.h.shape, self._job(cell, p, tape.h, tape.mask)
+        (states, B, H), work = tape.h.shape, self._job(cell, p, tape.h)
         T, kind, features = states - 1, work.kind, tape.x.shape[1]
+        if dys is not None:
+            fit("dys", dys, (T, B, H), tape.h)
+        for a in ds:
+            fit("ds", a, (B, H), tape.h)
         d = work.many(T, B, kind.columns * H)
         before = _walk_back(work, tape, p["Wh"], dys, ds, d)
         flat, dx = rows(d), work.empty(T, B, features)
@@ -115,18 +139,21 @@ class CUDA:
         _sums(work, tape, flat, dp)
         return dx, before, dp
 
-    def _job(self, cell: Cell, p: Params, x: Array, mask: Array | None) -> Job:
-        kind = _kind(cell)
+    def _job(self, cell: Cell, p: Params, x: Array) -> Job:
+        return job(self.device, self._kind(cell), self.precision, self.storage, p, x)
+
+    def _kind(self, cell: Cell) -> Kind:
+        kind = kind_of(cell)
         if kind is None:
             raise TypeError(f"the kernel for GPUs does not run {cell}")
-        return job(self.device, kind, self.precision, self.storage, p, x, mask)
+        return kind
 
 
 def _begin(work: Job, s: tuple, states: int, first: int) -> tuple[Array, Array | None, Array | None]:
     """Room for so many states h, c, and h as the products see it where that is another array, with s as the first."""
     h, *c = (work.empty(states, *a.shape) for a in s)
     for room, a in zip((h, *c), s, strict=True):
-        work.copy(a, room[first, ...])
+        copied(work.device, a, room[first, ...])
     seen = None
     if work.keep is not None or work.storage is not None:
         seen = work.many(states, *s[0].shape)
@@ -138,44 +165,45 @@ def _walk(work: Job, tape: Tape, ys: Array | None) -> None:
     """All steps, from the first state in h, c and seen, with their outputs into ys unless it is None."""
     (T, B, _), (states, _, H), late = tape.saved.shape, tape.h.shape, work.kind.late  # type: ignore[union-attr]
     keeps, edge, saved = states > 1, late * H, tape.saved
-    Wh, Wn = (work.Wh[:, :edge], work.Wh[:, edge:]) if late else (work.Wh, None)
-    product = work.empty(B, Wh.shape[1])
+    product = work.empty(B, edge or work.Wh.shape[1])
     sums = work.empty(B, H) if late else product
-    step, begin = work.kernel("forward_step"), work.kernel("reset_step") if late else None
+    multiply = work.multiply.each(tape.h if tape.seen is None else tape.seen, work.Wh[:, : product.shape[1]], product)
+    multiply_late = work.multiply.each(tape.reset, work.Wh[:, edge:], sums) if late else None
+    run, begin = work.kernel("forward_step"), work.kernel("reset_step") if late else None
     bx, bh, Wc, keep, c, seen, y = map(or_null, (work.bx, work.bh, work.Wc, work.keep, tape.c, tape.seen, ys))
-    sees, size = tape.h if tape.seen is None else tape.seen, grid(B * H)
-    before = after = at = 0
+    arguments = (saved, sums, bx, bh, Wc, keep, *work.strided(tape.mask), tape.h, c, seen, y)
+    size, before, after, at = grid(B * H), 0, 0, 0
     for t in range(T)[:: -1 if tape.reverse else 1]:
         if keeps:
             before, after, at = (t + 1, t, t) if tape.reverse else (t, t + 1, t)
-        work.multiply(sees[before, ...], Wh, product)
-        if begin is not None:
+        multiply(before)
+        if begin is not None and multiply_late is not None:
             begin(*size, (t, before, at, B, H, saved, product, bx, bh, keep, tape.h, tape.reset))
-            work.multiply(tape.reset[at, ...], Wn, sums)  # type: ignore[index]
-        arguments = (saved, sums, bx, bh, Wc, keep, *work.mask, tape.h, c, seen, y)
-        step(*size, (t, before, after, B, H, int(keeps), *arguments))
+            multiply_late(at)
+        run(*size, (t, before, after, B, H, int(keeps), *arguments))
 
 
 def _walk_back(work: Job, tape: Tape, Wh: Array, dys: Array | None, ds: tuple, d: Array) -> tuple:
     """All steps back, with the cotangents of their sums into d -> the cotangent of the first state."""
     (T, B, _), H, late = d.shape, tape.h.shape[2], work.kind.late
-    step, end = work.kernel("backward_step"), work.kernel("reset_step_back") if late else None
+    run, end = work.kernel("backward_step"), work.kernel("reset_step_back") if late else None
     Wh, edge, size = work.packed(Wh), late * H, grid(B * H)
-    early, width = (Wh[:, :edge], edge) if late else (Wh, Wh.shape[1])
+    width = edge or Wh.shape[1]
     through, room = work.empty(B, H), tuple(work.empty(B, H) for _ in ds)
+    multiply = work.multiply.each(d[:, :, :width], Wh[:, :width].T, through, bool(late))
+    multiply_late = work.multiply.each(d[:, :, edge:], Wh[:, edge:].T, through) if late else None
     saved, Wc, keep, c = map(or_null, (tape.saved, work.Wc, work.keep, tape.c))
-    fixed = (saved, Wc, keep, *work.mask, tape.h, c, *work.strided(dys))
+    fixed = (saved, Wc, keep, *work.strided(tape.mask), tape.h, c, *work.strided(dys))
     arriving: Any = 0
-    dh, dc = _pair(tuple(map(work.dense, ds)))
+    dh, dc = _pair(tuple(dense(work.device, a) for a in ds))
     new_dh, new_dc = _pair(room)
     for t in range(T)[:: 1 if tape.reverse else -1]:
         before, after = (t + 1, t) if tape.reverse else (t, t + 1)
-        step(*size, (t, before, after, B, H, *fixed, arriving, dh, new_dh, dc, new_dc, d))
-        here = d[t, ...]
-        if end is not None:
-            work.multiply(here[:, edge:], Wh[:, edge:].T, through)
+        run(*size, (t, before, after, B, H, *fixed, arriving, dh, new_dh, dc, new_dc, d))
+        if end is not None and multiply_late is not None:
+            multiply_late(t)
             end(*size, (t, before, B, H, saved, keep, tape.h, through, d))
-        work.multiply(here[:, :width], early.T, through, bool(late))
+        multiply(t)
         arriving, dh, dc = through, new_dh, new_dc
     work.add_through(room[0], through, room[0])
     return room
@@ -196,7 +224,7 @@ def _sums(work: Job, tape: Tape, flat: Array, dp: Params) -> None:
             work.sum_rows(flat[:, gate * H : (gate + 1) * H], c, dp["Wc"][n * H : (n + 1) * H])
 
 
-def _kind(cell: Cell) -> Kind | None:
+def kind_of(cell: Cell) -> Kind | None:
     """How the sources run a cell; a class of the user's own, even a subclass, they do not."""
     if type(cell) is RNN:
         name = ACTIVATIONS.get(cell.activation)

@@ -13,6 +13,8 @@ STORAGES = {None: ("0", ""), "float16": ("16", "float16"), "bfloat16": ("17", "u
 REALS = {"f": "float", "d": "double"}
 SLAB = 512
 """The rows that a block of threads sums."""
+ROOM = 1 << 26
+"""The numbers of x's part of the gates that are made at a time where no way back follows."""
 
 
 class Kind(NamedTuple):
@@ -38,10 +40,7 @@ class Kind(NamedTuple):
 
 @dataclass(frozen=True)
 class Job:
-    """One call: its weights as they are stored, the other parameters dense, and its ways to the device.
-
-    mask: the mask and its strides over steps and rows, as a kernel's arguments.
-    """
+    """One call: its weights as they are stored, the other parameters dense, and its ways to the device."""
 
     device: Device
     kind: Kind
@@ -54,7 +53,6 @@ class Job:
     bh: Array | None
     Wc: Array | None
     keep: Array | None
-    mask: tuple
 
     def kernel(self, name: str) -> Launch:
         """A kernel of recurrent.cu for the cell."""
@@ -68,30 +66,20 @@ class Job:
         """An array of what is stored in."""
         return self.device.empty(shape, STORAGES[self.storage][1] or self.dtype)
 
-    def copy(self, a: Array, out: Array) -> Array:
-        """out = a (T, B, n), however it lies; the rows of out are dense. A matrix is one step."""
-        self._write("copy", a, 0, out)
-        return out
-
     def store(self, a: Array, out: Array, factor: Array | None = None) -> Array:
-        """out = a ⊙ factor as it is stored, like ``copy``; factor is dense and of a's shape."""
-        self._write("store_all", a, or_null(factor), out)
-        return out
-
-    def dense(self, a: Array) -> Array:
-        """a in rows without gaps."""
-        return a if a.flags.c_contiguous else self.copy(a, self.empty(*a.shape))
+        """out = a ⊙ factor as it is stored, like ``copied``; factor is dense and of a's shape."""
+        return _written(self._whole("store_all"), a, or_null(factor), out)
 
     def stored(self, a: Array) -> Array:
         """a in rows without gaps, as it is stored."""
-        return self.dense(a) if self.storage is None else self.store(a, self.many(*a.shape))
+        return dense(self.device, a) if self.storage is None else self.store(a, self.many(*a.shape))
 
     def strided(self, a: Array | None) -> tuple:
         """a (T, B, n), or None, as a kernel's arguments: itself, and its strides over steps and rows."""
         if a is None:
             return 0, 0, 0
-        if _strides(a)[2] != 1:
-            a = self.dense(a)
+        if a.shape[2] > 1 and _strides(a)[2] != 1:
+            a = dense(self.device, a)
         return a, *_strides(a)[:2]
 
     def add_through(self, x: Array, through: Array, out: Array) -> None:
@@ -118,12 +106,6 @@ class Job:
             self.store(Wh[:, target], out[:, source])
         return out
 
-    def _write(self, name: str, a: Array, factor: Any, out: Array) -> None:
-        """Run a kernel of arrays.cu that reads an array of up to three axes however it lies."""
-        (T, B, n), strides = ((1, 1, *shape)[-3:] for shape in (a.shape, _strides(a)))
-        to = _strides(out)[0] if out.ndim == 2 else n
-        self._whole(name)(*grid(T * B * n), (T * B * n, B, n, a, *strides, factor, to, out))
-
     def _whole(self, name: str) -> Launch:
         """A kernel of arrays.cu."""
         return self.device.kernel("arrays.cu", name, self._numbers())
@@ -132,19 +114,51 @@ class Job:
         return ("REAL", REALS[self.dtype.char]), ("STORED", STORAGES[self.storage][0])
 
 
-def job(
-    device: Device, kind: Kind, precision: str, storage: str | None, p: Params, x: Array, mask: Array | None
-) -> Job:
+def job(device: Device, kind: Kind, precision: str, storage: str | None, p: Params, x: Array) -> Job:
     """The job of a cell of ``kind`` on arrays like x."""
-    bx, bh = p.get("bx", p.get("b")), p.get("bh")
-    said = (0, 0, 0) if mask is None else (mask, *_strides(mask)[:2])
-    raw = Job(
-        device, kind, storage, x.dtype, device.product(precision), p["Wx"], p["Wh"], bx, bh, p.get("Wc"), p.get("keep"),
-        said,
-    )  # fmt: skip
+    bx, bh, multiply = p.get("bx", p.get("b")), p.get("bh"), device.product(precision)
+    raw = Job(device, kind, storage, x.dtype, multiply, p["Wx"], p["Wh"], bx, bh, p.get("Wc"), p.get("keep"))
     small = {name: getattr(raw, name) for name in ("bx", "bh", "Wc", "keep")}
-    dense = {name: raw.dense(a) for name, a in small.items() if a is not None}
-    return replace(raw, Wx=raw.stored(raw.Wx), Wh=raw.stored(raw.Wh), **dense)
+    whole = {name: dense(device, a) for name, a in small.items() if a is not None}
+    return replace(raw, Wx=raw.stored(raw.Wx), Wh=raw.stored(raw.Wh), **whole)
+
+
+def check(kind: Kind, H: int, p: Params, x: Array, s: tuple) -> None:
+    """Raise ValueError or TypeError unless all fits x (..., B, D): a kernel reads whatever it is told to."""
+    (B, D), G = x.shape[-2:], (kind.columns - kind.first_drive) * H
+    whole = {"Wx": (D, G), "Wh": (H, G), "b": (G,), "bx": (G,), "bh": (G,), "Wc": (3 * H,), "keep": (B, H)}
+    for name, a in p.items():
+        if name not in whole:
+            raise ValueError(f"the cell has no parameter {name!r}, only some of {', '.join(whole)}")
+        fit(name, a, whole[name], x)
+    for a in s:
+        fit("the state", a, (B, H), x)
+
+
+def fit(name: str, a: Array, shape: tuple[int, ...], like: Array) -> None:
+    """Raise ValueError or TypeError unless a has this shape, and the dtype of ``like``."""
+    if a.shape != shape:
+        raise ValueError(f"{name} has the shape {a.shape}, expected {shape}")
+    if a.dtype != like.dtype:
+        raise TypeError(f"{name} holds numbers of dtype {a.dtype}, expected {like.dtype}")
+
+
+def dense(device: Device, a: Array) -> Array:
+    """a in rows without gaps."""
+    return a if a.flags.c_contiguous else copied(device, a, device.empty(a.shape, a.dtype))
+
+
+def copied(device: Device, a: Array, out: Array) -> Array:
+    """out = a (T, B, n), however it lies; out has dense rows. What has fewer axes is one step, or one row of it."""
+    return _written(device.kernel("arrays.cu", "copy", (("REAL", REALS[a.dtype.char]), ("STORED", "0"))), a, 0, out)
+
+
+def _written(run: Launch, a: Array, factor: Any, out: Array) -> Array:
+    """``out`` after a kernel of arrays.cu that reads an array of up to three axes however it lies."""
+    (T, B, n), strides = ((1, 1, *shape)[-3:] for shape in (a.shape, _strides(a)))
+    to = _strides(out)[0] if out.ndim == 2 else n
+    run(*grid(T * B * n), (T * B * n, B, n, a, *strides, factor, to, out))
+    return out
 
 
 def rows(a: Array) -> Array:
