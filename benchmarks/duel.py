@@ -4,8 +4,8 @@
 
 ``benchmarks/cpu.py`` calls it, with the answers that it has worked out. Each round takes a question of its own; the one
 who begins changes from round to round. Short jobs are called many times a round, with the next questions, after half as
-many calls that do not count: the other one and the pause before have left them cold caches and sleeping threads. The
-answers of all calls that are timed are looked at after the round.
+many calls that do not count: the other one and the pause have left them cold caches and sleeping threads. The answers
+of all calls that are timed are looked at after the round.
 """
 
 import argparse
@@ -21,7 +21,7 @@ import numpy as np
 
 ENOUGH = 0.02  # seconds of calls of one contestant in a round
 MOST = 60  # calls of a round
-PAUSE = 0.05  # seconds before each turn, for the other's threads that spin for a while after their work
+PAUSE = 0.05, 0.2  # seconds before each turn, alone and with other threads, which may spin for long after their work
 
 
 def options():
@@ -36,15 +36,15 @@ def options():
     return parser.parse_args()
 
 
-def block(work, questions, places):
+def block(work, questions, places, before=0):
     """Call ``work`` on each question -> the mean seconds of a call; what it answers is copied to ``places``.
 
-    Half as many calls come before. The clock stands while it is copied. An answer is let go before the next call, so
+    So many calls come before. The clock stands while it is copied. An answer is let go before the next call, so
     that its memory can be taken again, as in a user's loop: of memory that is new, the first touch of each page costs
     more than some jobs.
     """
     seconds = 0.0
-    for question in questions[: len(questions) // 2]:
+    for question in questions[:before]:
         work(question)
     for question, place in zip(questions, places, strict=True):
         start = time.perf_counter()
@@ -57,8 +57,12 @@ def block(work, questions, places):
     return seconds / len(questions)
 
 
-def duel(sides, judged, exam, fields, rounds):
-    """Rounds of blocks -> the seconds a call of each side, round by round; ``judged`` says whose answers count."""
+def duel(sides, judged, exam, fields, rounds, threads):
+    """Rounds of blocks -> the seconds a call of each side, round by round; ``judged`` says whose answers count.
+
+    With more than one thread even the longest job is called once before: on a virtual machine a core that has slept may
+    be gone for as long as that.
+    """
     from cases import Answer, check
 
     def room():
@@ -67,6 +71,7 @@ def duel(sides, judged, exam, fields, rounds):
     for _ in range(2):  # the first time something may be compiled
         seconds = [block(side, [exam[0][0], exam[1][0]], [room(), room()]) for side in sides]
     calls = min(MOST, int(ENOUGH / max(seconds)) + 1)
+    before, pause = max(calls // 2, threads > 1), PAUSE[threads > 1]
     times, places = [], [room() for _ in range(calls)]
     for number in range(rounds):
         drawn = [exam[(number + more) % len(exam)] for more in range(calls)]
@@ -75,8 +80,8 @@ def duel(sides, judged, exam, fields, rounds):
             for a in (a for place in places for a in place if a is not None):
                 a[...] = np.nan
             gc.collect()
-            time.sleep(PAUSE)
-            pair[side] = block(sides[side], [question for question, _ in drawn], places)
+            time.sleep(pause)
+            pair[side] = block(sides[side], [question for question, _ in drawn], places, before)
             for answer, (_, right) in zip(places, drawn, strict=True):
                 if judged[side]:
                     check(answer, right)
@@ -111,7 +116,8 @@ def main():
             if other is None:
                 continue
             fields = cases.Answer._fields if passes == cases.PASSES[1] else ("y",)
-            mine, yours = duel([one, other], [name != "limit" for name in names], exam, fields, chosen.rounds)
+            judged = [name != "limit" for name in names]
+            mine, yours = duel([one, other], judged, exam, fields, chosen.rounds, chosen.threads)
             row = {"ours": names[0], "peer": names[1], "threads": chosen.threads, "cell": cell, "case": case}
             row |= {"pass": passes, "our seconds": mine, "their seconds": yours}
             row |= {"ratio": machine.ratios(yours, mine), "blas": here["blas"]}
