@@ -72,7 +72,8 @@ def test_verbose_tells_of_all_there_is(capsys):
     assert told(text, "CPU kernel") == " ".join(backends.kernel(cpu.MISSING))
     usable = any(status.name == "cupy" and status.usable for status in xprnn.available())
     assert told(text, "GPU kernel") == " ".join(backends.gpu_kernel(usable))
-    assert told(text, "kernels") == " ".join(backends.order(list(KERNELS)))
+    usable = [status.name for status in xprnn.available() if status.usable]
+    assert told(text, "kernels") == " ".join([backends.order(list(KERNELS)), *map(backends.takes, usable)])
 
 
 def test_the_products_are_described_as_they_run():
@@ -163,9 +164,18 @@ def test_the_kernel_for_gpus_is_described_as_it_runs():
     assert last == "multiplies float32 by TF32 operands: precision 'high'"
 
 
+def test_which_kernel_runs_which_cell():
+    common, rest = "RNN, LSTM, PeepholeLSTM, GRU, GRUResetBefore", "ProjectedLSTM, GeneralLSTM, GeneralGRU"
+    here = f"cpu runs {common}; loop runs {rest}" if cpu.INSTRUCTIONS else "loop runs every cell"
+    assert backends.takes("numpy") == f"on numpy, whatever the shape, {here}"
+    told = elsewhere("[backends.takes('numpy')]", XPRNN_KERNEL="loop")
+    assert told == ["on numpy, whatever the shape, loop runs every cell"]
+    assert {type(cell).__name__ for cell in backends.CELLS} == set(xprnn.cells.__all__) - {"Cell"}
+
+
 def test_the_environment_chooses_among_kernels():
-    assert backends.order(["cpu", "loop"])[0].startswith("cpu, loop: the first that takes a cell on an array runs it")
-    (line,) = elsewhere("backends.order(list(backends.KERNELS))", XPRNN_KERNEL="loop")
+    assert backends.order(["cpu", "loop"]).startswith("cpu, loop: the first that takes a cell on an array runs it")
+    (line,) = elsewhere("[backends.order(list(backends.KERNELS))]", XPRNN_KERNEL="loop")
     assert line.startswith("loop: ") and line.endswith("XPRNN_KERNEL in the environment leaves out all others")
     (line,) = elsewhere("[*backends.KERNELS][:1]", XPRNN_KERNEL="cuda")
     assert line == "cuda"

@@ -181,3 +181,9 @@ def test_products_are_asked_for_as_cupy_has_them(no_gpu, tmp_path):
         env={"PYTHONPATH": f"{TESTS.parent}:{TESTS}", "PATH": "/usr/bin"},
     )  # fmt: skip
     assert done.stdout.split() == ["bound", "refused"], done.stderr
+
+
+def test_numbers_are_as_wide_as_the_kernels_take_them():
+    scalar = cupy_without_gpu("cupy._core._scalar")
+    kinds = {type(value): scalar.CScalar(value).get_numpy_type() for value in (0, 1.5)}
+    assert kinds == {int: np.int64, float: np.float64}

@@ -10,13 +10,18 @@ from collections.abc import Collection
 
 import numpy as np
 
+from .. import cells
 from ..backend import Status, available, backend
-from ..kernels import KERNELS, cpu, cuda
+from ..kernels import KERNELS, choose, cpu, cuda
 from .blas import Blas, faster, features, installed
 
 WIDEST = 100  # columns of text that are still easy to read
 MUCH = 240  # characters of a reason that are shown without -v
 TO_FIX = "to fix it: "
+CELLS = (
+    cells.RNN(1), cells.LSTM(1), cells.PeepholeLSTM(1), cells.GRU(1), cells.GRUResetBefore(1),
+    cells.ProjectedLSTM(1, 1), cells.GeneralLSTM(1), cells.GeneralGRU(1),
+)  # fmt: skip
 REBUILD = "install g++ or clang++, then, in a copy of the repository, pip install -v --force-reinstall --no-deps -e ."
 
 
@@ -38,7 +43,7 @@ def run(arguments: argparse.Namespace) -> int:
             "BLAS": products(installed(), features()),
             "CPU kernel": kernel(cpu.MISSING),
             "GPU kernel": gpu_kernel(any(status.name == "cupy" and status.usable for status in statuses)),
-            "kernels": order(list(KERNELS)),
+            "kernels": [order(list(KERNELS)), *(takes(status.name) for status in statuses if status.usable)],
         }
         print("", *paragraphs(about, columns), sep="\n")
     return 0
@@ -99,10 +104,24 @@ def gpu_kernel(usable: bool) -> list[str]:
     ]
 
 
-def order(names: list[str]) -> list[str]:
-    """Which kernel runs a cell on an array, and why."""
+def order(names: list[str]) -> str:
+    """Who runs a cell on an array."""
     why = "; XPRNN_KERNEL in the environment leaves out all others" if os.environ.get("XPRNN_KERNEL") else ""
-    return [f"{', '.join(names)}: the first that takes a cell on an array runs it, loop takes them all{why}"]
+    return f"{', '.join(names)}: the first that takes a cell on an array runs it, loop takes them all{why}"
+
+
+def takes(name: str) -> str:
+    """Which kernel runs which cell on a backend, as the kernels themselves say; none looks at the shape."""
+    place = backend(name)
+    chosen: dict[str, list[str]] = {}
+    with place.active():
+        x = place.asarray(np.zeros((1, 1, 1)))
+        for cell in CELLS:
+            kernel = choose(cell, x, None)
+            key = next(key for key, one in KERNELS.items() if one is kernel)
+            chosen.setdefault(key, []).append(type(cell).__name__)
+    said = (f"{key} runs {', '.join(some) if len(chosen) > 1 else 'every cell'}" for key, some in chosen.items())
+    return f"on {name}, whatever the shape, {'; '.join(said)}"
 
 
 def paragraphs(about: dict[str, list[str]], columns: int) -> list[str]:

@@ -50,7 +50,7 @@ class CUDA:
     precision: how float32 matrices are multiplied, in PyTorch's words: "highest" exactly, "high" by TF32 operands,
                "medium" by bfloat16 ones. float64 is always exact.
     storage:   "float16" or "bfloat16" to hold x, weights, gates and their cotangents so, while states, sums and results
-               stay float32; None for all in x's dtype.
+               stay float32; None for all in x's dtype. float16 ends at 65504 and at 6e-8: cotangents as well must fit.
     """
 
     precision: str = "highest"
