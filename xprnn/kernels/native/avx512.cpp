@@ -2,6 +2,7 @@
 #include "interface.h"
 
 #if defined(__x86_64__)
+#include <immintrin.h>
 
 static bool usable() {
     return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&

@@ -51,7 +51,7 @@ struct Tanh {
 
 struct Relu {
     template <class Real>
-    static Vector<Real> of(Vector<Real> x) { return x < 0 ? Vector<Real>{} : x; }  // NaN stays
+    static Vector<Real> of(Vector<Real> x) { return upper(Vector<Real>{}, x); }  // NaN stays
     template <class Real>
     static Vector<Real> slope(Vector<Real> y) { return y > 0 ? 1 - Vector<Real>{} : Vector<Real>{}; }
 };

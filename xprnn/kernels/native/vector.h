@@ -97,12 +97,30 @@ inline Vector<Real> first(Vector<Real> v, long count) {
     return load_some(whole, count);
 }
 
+// The smaller and the larger of each two numbers; b where one is NaN. x86 has an instruction for that, which compilers
+// do not find: the tanh and sigmoids of an LSTM take 14 % longer without. (GCC warns of what it writes itself where there
+// is no mask.)
+#if VECTOR_BYTES == 64
+inline Vector<float> lower(Vector<float> a, Vector<float> b) { return _mm512_maskz_min_ps(0xFFFF, a, b); }
+inline Vector<float> upper(Vector<float> a, Vector<float> b) { return _mm512_maskz_max_ps(0xFFFF, a, b); }
+inline Vector<double> lower(Vector<double> a, Vector<double> b) { return _mm512_maskz_min_pd(0xFF, a, b); }
+inline Vector<double> upper(Vector<double> a, Vector<double> b) { return _mm512_maskz_max_pd(0xFF, a, b); }
+#elif VECTOR_BYTES == 32
+inline Vector<float> lower(Vector<float> a, Vector<float> b) { return _mm256_min_ps(a, b); }
+inline Vector<float> upper(Vector<float> a, Vector<float> b) { return _mm256_max_ps(a, b); }
+inline Vector<double> lower(Vector<double> a, Vector<double> b) { return _mm256_min_pd(a, b); }
+inline Vector<double> upper(Vector<double> a, Vector<double> b) { return _mm256_max_pd(a, b); }
+#else
+template <class V>
+inline V lower(V a, V b) { return a < b ? a : b; }
+template <class V>
+inline V upper(V a, V b) { return a > b ? a : b; }
+#endif
+
 // x between -end and end; NaN stays.
 template <class V, class Real>
 inline V clamped(V x, Real end) {
-    const V high = end - V{}, low = -end - V{};
-    x = x > high ? high : x;
-    return x < low ? low : x;
+    return upper(-end - V{}, lower(end - V{}, x));
 }
 
 // c[0] xⁿ + ... + c[n], by Horner's rule.
@@ -159,7 +177,7 @@ inline Vector<Real> tanh(Vector<Real> x) {
     Vector<Real> size = (Vector<Real>)((typename N::Bits)x ^ sign), over, under;
     const auto near = size < N::TANH_NEAR;
     tanh_near(size * size, over, under);
-    size = size > N::TANH_END ? N::TANH_END - Vector<Real>{} : size;
+    size = lower(N::TANH_END - Vector<Real>{}, size);
     const Vector<Real> q = (near ? over : -2 - Vector<Real>{}) / (near ? under : exp_plus_one<Real>(size + size));
     const Vector<Real> y = near ? size * q + size : q + 1;
     return (Vector<Real>)((typename N::Bits)y ^ sign);
