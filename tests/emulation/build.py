@@ -12,7 +12,7 @@ from pathlib import Path
 HEADER = Path(__file__).parent / "emulator.h"
 COMPILER = shutil.which("g++") or shutil.which("clang++")
 MISSING = "" if COMPILER else "there is no C++ compiler to run CUDA sources with"
-OPTIONS = ("-std=c++17", "-O1", "-g0", "-shared", "-fPIC", "-Wall", "-Wno-unused-function", "-Werror")
+OPTIONS = ("-std=c++17", "-O1", "-U_FORTIFY_SOURCE", "-shared", "-fPIC", "-Wall", "-Wno-unused-function", "-Werror")
 KERNEL = re.compile(r"extern \"C\" __global__ void (\w+)\(")
 MEETING = ("__shared__", "__syncthreads", "__syncwarp", "__shfl")
 ENTRY = """

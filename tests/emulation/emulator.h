@@ -6,6 +6,7 @@
 #pragma once
 #define EMULATED 1
 
+#include <csetjmp>
 #include <ucontext.h>
 
 #include <cmath>
@@ -38,16 +39,19 @@ struct Argument {
 
 enum State { READY, AT_BLOCK, AT_WARP, DONE };
 
+// A thread of a block. It lives on from block to block: to begin anew takes calls of the system.
 struct Fiber {
-    ucontext_t context;
+    jmp_buf place;
+    bool begun = false;
     std::vector<char> stack;
     State state = DONE;
     std::uint64_t slot = 0;  // what the other lanes of its warp read
 };
 
 static Place thread_place, block_place, block_size, grid_size;
-static std::vector<Fiber> fibers;
-static ucontext_t scheduler;
+static Fiber fibers[1024];
+static unsigned count;
+static jmp_buf scheduler;
 static Fiber* current = nullptr;
 static std::uint64_t dice = 1;
 static char problem[256];
@@ -67,33 +71,45 @@ static void complain(const char* format, ...) {
 
 static void wait(State state) {
     current->state = state;
-    swapcontext(&current->context, &scheduler);
+    if (!_setjmp(current->place)) _longjmp(scheduler, 1);
 }
 
 static void (*body)(void*);
 static void* body_of;
 
 static void live() {
-    body(body_of);
-    current->state = DONE;
-    swapcontext(&current->context, &scheduler);
+    for (;;) {
+        body(body_of);
+        wait(DONE);
+    }
+}
+
+static void go_on(unsigned n) {
+    current = &fibers[n];
+    thread_place.x = n;
+    if (_setjmp(scheduler)) return;
+    if (current->begun) _longjmp(current->place, 1);
+    current->begun = true;
+    current->stack.resize(64 << 10);
+    ucontext_t context;
+    getcontext(&context);
+    context.uc_stack.ss_sp = current->stack.data();
+    context.uc_stack.ss_size = current->stack.size();
+    context.uc_link = nullptr;
+    makecontext(&context, live, 0);
+    setcontext(&context);
 }
 
 // Whoever waits together goes on together: a block of which all wait, a warp of which all wait.
 static bool release() {
     bool any = false, whole = true;
-    for (const Fiber& f : fibers) whole = whole && f.state == AT_BLOCK;
-    if (whole) {
-        for (Fiber& f : fibers) f.state = READY;
-        return true;
-    }
-    for (std::size_t first = 0; first < fibers.size(); first += 32) {
-        const std::size_t last = first + 32 < fibers.size() ? first + 32 : fibers.size();
+    for (unsigned n = 0; n < count; ++n) whole = whole && fibers[n].state == AT_BLOCK;
+    for (unsigned first = 0; first < count; first += whole ? count : 32) {
+        const unsigned last = whole || count < first + 32 ? count : first + 32;
         bool together = true;
-        for (std::size_t n = first; n < last; ++n) together = together && fibers[n].state == AT_WARP;
-        if (!together) continue;
-        for (std::size_t n = first; n < last; ++n) fibers[n].state = READY;
-        any = true;
+        for (unsigned n = first; n < last; ++n) together = together && (whole || fibers[n].state == AT_WARP);
+        for (unsigned n = first; together && n < last; ++n) fibers[n].state = READY;
+        any = any || together;
     }
     return any;
 }
@@ -102,16 +118,8 @@ extern "C" char __start_shared_arrays __attribute__((weak)), __stop_shared_array
 
 static void run_block(unsigned threads) {
     if (&__start_shared_arrays) memset(&__start_shared_arrays, 0xFF, &__stop_shared_arrays - &__start_shared_arrays);
-    fibers.resize(threads);
-    for (Fiber& f : fibers) {
-        f.state = READY;
-        f.stack.resize(64 << 10);
-        getcontext(&f.context);
-        f.context.uc_stack.ss_sp = f.stack.data();
-        f.context.uc_stack.ss_size = f.stack.size();
-        f.context.uc_link = nullptr;
-        makecontext(&f.context, live, 0);
-    }
+    count = threads;
+    for (unsigned n = 0; n < count; ++n) fibers[n].state = READY;
     std::vector<unsigned> ready;
     for (;;) {
         ready.clear();
@@ -123,16 +131,14 @@ static void run_block(unsigned threads) {
         if (done == threads) return;
         if (ready.empty()) {
             if (release()) continue;
-            complain("deadlock in block %u: %u of %u threads have ended, the others wait", block_place.x, done, threads);
+            complain("deadlock in block %u: %u of %u threads have ended, the others wait", block_place.x, done, count);
+            for (Fiber& f : fibers) f.begun = false;
             return;
         }
         // Each who may go on does so once, in a new order.
         for (std::size_t left = ready.size(); left > 0; --left) {
             std::swap(ready[roll(left)], ready[left - 1]);
-            const unsigned n = ready[left - 1];
-            current = &fibers[n];
-            thread_place.x = n;
-            swapcontext(&scheduler, &current->context);
+            go_on(ready[left - 1]);
         }
     }
 }
@@ -227,7 +233,7 @@ const char* launch(void (*kernel)(Parameters...), const Argument* arguments, int
 // A value of this thread for another lane of its warp.
 template <class T>
 T exchanged(T value, int lane) {
-    const std::size_t me = current - fibers.data();
+    const std::size_t me = current - fibers;
     memcpy(&current->slot, &value, sizeof value);
     wait(AT_WARP);
     T other;
@@ -236,7 +242,7 @@ T exchanged(T value, int lane) {
     return other;
 }
 
-static int lane() { return static_cast<int>((current - fibers.data()) % 32); }
+static int lane() { return static_cast<int>((current - fibers) % 32); }
 
 }  // namespace emulator
 

@@ -63,7 +63,7 @@ class CuPyDevice:
 
 @dataclass(frozen=True)
 class CuPyProduct:
-    """A ``Product`` by cuBLAS, on the stream that is current when it is made; ``compute`` is for float32."""
+    """A ``Product`` by cuBLAS, on the stream that is current at each call; ``compute`` is for float32."""
 
     cublas: Any
     handle: int
@@ -102,12 +102,14 @@ CUPY = CuPyDevice()
 def _function(file: str, name: str, defines: Defines) -> Any:
     """CuPy's kernel, compiled for the current device; for others CuPy compiles it when it is first launched there."""
     import cupy
-    from cupy.cuda import compiler
+    from cupy.cuda import compiler, runtime
 
     # Those of one source and the same options become one program, which CuPy keeps.
     function = cupy.RawKernel(source(file), name, options(defines), "nvrtc")
     try:
         function.compile()
+    except runtime.CUDARuntimeError:  # no GPU, no memory: nothing that another compiler mends
+        raise
     except (compiler.CompileException, RuntimeError, ImportError, OSError) as error:
         raise BackendError(*explained(file, str(error), cupy.__version__)) from error
     return function
@@ -122,5 +124,7 @@ def explained(file: str, problem: str, version: str) -> tuple[str, str]:
     """What to say of a source that did not compile, and what mends it."""
     lines = "\n".join(problem.strip().splitlines()[:8])
     reason = f"the CUDA source {file!r} cannot be compiled by CuPy {version}: {lines}"
-    wheel = f"pip install 'xprnn[{cuda.extra()}-ctk]', which brings NVRTC along"
-    return reason, f"{wheel}; until then, XPRNN_KERNEL=loop in the environment does without it"
+    # The wheel that is there decides: a second one would overwrite its files.
+    found = [f"cuda{number}" for number in (12, 13) if f"cupy-cuda{number}x" in cuda.cupy_wheels()]
+    install = f"pip install 'xprnn[{(found or [cuda.extra()])[0]}-ctk]', which brings NVRTC along"
+    return reason, f"{install}; until then, XPRNN_KERNEL=loop in the environment does without it"
