@@ -1,4 +1,4 @@
-"""What the CPU benchmark computes: sizes, weights, inputs, and the right answers in float64."""
+"""What the benchmarks compute: weights, and for the CPU sizes, inputs, and the right answers in float64."""
 
 from typing import NamedTuple
 
@@ -60,12 +60,16 @@ class Answer(NamedTuple):
 def job(cell, case):
     """The job of these names; its weights are always the same."""
     sizes = CASES[case]
+    return Job(cell, case, sizes, weights(cell, sizes))
+
+
+def weights(cell, sizes, *place):
+    """The weights of a cell of these sizes, always the same; each ``place`` in a network has other ones."""
     gates = {"RNN": 1, "LSTM": 4, "GRU": 3}[cell] * sizes.H
-    rng = np.random.default_rng([CELLS.index(cell), *sizes])
+    rng = np.random.default_rng([CELLS.index(cell), *sizes, *place])
     shapes = {"Wx": (sizes.D, gates), "Wh": (sizes.H, gates), "bx": (gates,), "bh": (gates,)}
     bound = sizes.H**-0.5  # as torch draws them
-    weights = {name: rng.uniform(-bound, bound, shape).astype("float32") for name, shape in shapes.items()}
-    return Job(cell, case, sizes, weights)
+    return {name: rng.uniform(-bound, bound, shape).astype("float32") for name, shape in shapes.items()}
 
 
 def question(sizes, number):

@@ -9,6 +9,8 @@ from typing import NamedTuple
 import numpy as np
 from cases import Answer
 
+TORCH = {"weight_ih": "Wx", "weight_hh": "Wh", "bias_ih": "bx", "bias_hh": "bh"}
+
 
 class Contestant(NamedTuple):
     """The two things that are timed."""
@@ -60,10 +62,15 @@ def torch_layer(job, one_step=False):
     import torch
 
     layer = getattr(torch.nn, job.cell + "Cell" * one_step)(job.sizes.D, job.sizes.H)
-    theirs = {"weight_ih": "Wx", "weight_hh": "Wh", "bias_ih": "bx", "bias_hh": "bh"}
-    state = {name: torch.from_numpy(job.weights[ours].T.copy()) for name, ours in theirs.items()}
-    layer.load_state_dict(state if one_step else {f"{name}_l0": a for name, a in state.items()})
+    layer.load_state_dict(torch_state(job.weights, "" if one_step else "_l0"))
     return layer
+
+
+def torch_state(weights, suffix):
+    """The weights by torch's names, which end in ``suffix``, and as it has them."""
+    import torch
+
+    return {name + suffix: torch.from_numpy(weights[ours].T.copy()) for name, ours in TORCH.items()}
 
 
 def torch(job, threads):
@@ -124,8 +131,11 @@ def onnxruntime(job, threads):
     return Contestant(infer, None)
 
 
-def jax(job, threads):
-    """jax.jit of one lax.scan over the steps, the input's products before it, all gates in one product a step."""
+def jax_programs(job):
+    """jax.jit of one lax.scan over the steps, the input's products before it, all gates in one product a step.
+
+    y from the weights and x; and y, the weights' gradients and dx from the weights, x and dy.
+    """
     import jax
     import jax.numpy as jnp
 
@@ -159,6 +169,15 @@ def jax(job, threads):
         y, pullback = jax.vjp(run, w, x)
         return y, *pullback(dy)
 
+    return run, both
+
+
+def jax(job, threads):
+    """These programs, from arrays of NumPy to such arrays."""
+    import jax
+    import jax.numpy as jnp
+
+    run, both = jax_programs(job)
     weights = {name: jnp.asarray(a) for name, a in job.weights.items()}
 
     def infer(question):

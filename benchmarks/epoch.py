@@ -23,6 +23,7 @@ def network(character_model):
     import torch
     from torch import nn
 
+    from xprnn.backend import to_numpy
     from xprnn.io import torch as door
 
     chosen, vocab = character_model.options, len(character_model.vocabulary)
@@ -38,19 +39,20 @@ def network(character_model):
             y, h = self.gru(self.embedding(x), h)
             return self.dense(y), h
 
-    model, state = Network(), door.state_dict(character_model.model)
+    model, state = Network(), to_numpy(door.state_dict(character_model.model))
     model.load_state_dict({name: torch.from_numpy(np.array(a)) for name, a in state.items()})
     return model
 
 
-def theirs(model, chosen, x, y, rate):
+def theirs(model, chosen, x, y, rate, device):
     """torch's training: the epoch's mean loss so far, after each update."""
     import torch
     from torch.nn import functional
 
+    model = model.to(device)
     optimizer = torch.optim.Adam(model.parameters(), lr=1.0)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, rate)
-    x, y = torch.from_numpy(x).long(), torch.from_numpy(y).long()
+    x, y = (torch.from_numpy(a).long().to(device) for a in (x, y))
     total, steps, h = 0.0, 0, None
     for start in range(0, x.shape[1], chosen.chunk):
         inputs, targets = x[:, start : start + chosen.chunk], y[:, start : start + chosen.chunk]
@@ -72,8 +74,11 @@ def ours(train, character_model, x, y):
         yield update.loss
 
 
-def turns(count, rounds):
-    """The seconds of an update in each round's turn, xprnn's and torch's; the first round warms up."""
+def turns(count, rounds, backend="numpy", device="cpu"):
+    """The seconds of an update in each round's turn, xprnn's and torch's; the first round warms up.
+
+    rounds: None for as many as make an epoch. backend and device: where xprnn and torch train.
+    """
     import torch
 
     from xprnn.cli import charlm, text, threads, train
@@ -81,13 +86,14 @@ def turns(count, rounds):
     from xprnn.optimizers import schedules
 
     torch.set_num_threads(count)
-    chosen, words = Options(), text.read(None)
+    chosen, words = Options(backend=backend), text.read(None)
     character_model = charlm.build(chosen, words, text.vocabulary(words))
     x, y = text.rows(text.encode(text.split(words).training, character_model.vocabulary), chosen.batch)
     updates = -(-x.shape[1] // chosen.chunk)
     rate = schedules.Cosine(chosen.learning_rate, chosen.epochs * updates, train.WARMUP)
     model = network(character_model)  # with the weights as they are before any training
-    sides = {"torch": theirs(model, chosen, x, y, rate), "xprnn": ours(train, character_model, x, y)}
+    rounds = updates // BLOCK - 1 if rounds is None else rounds
+    sides = {"torch": theirs(model, chosen, x, y, rate, device), "xprnn": ours(train, character_model, x, y)}
     seconds, worst = {name: [] for name in sides}, 0.0
     with threads.limited(1):  # as xprnn train does it: only the kernel has threads
         for number in range(rounds + 1):
@@ -109,15 +115,15 @@ def turns(count, rounds):
     }  # fmt: skip
 
 
-def markdown(found):
-    """The result as a table."""
+def markdown(found, column="threads"):
+    """The result as a table, with a row for each key of ``found``, whose ``column`` has this name."""
     first, rows = next(iter(found.values())), []
     for count, one in found.items():
         medians = [one["seconds of an update"][name]["median"] for name in ("torch", "xprnn")]
         row = [count, *(f"{1e3 * a:.2f}" for a in medians)]
         rows.append([*row, *(f"{a * one['updates of an epoch']:.1f}" for a in medians), machine.shown(one["ratio"])])
     columns = [f"{name}, {what}" for what in ("ms an update", "s an epoch") for name in ("torch", "xprnn")]
-    table = machine.table(["threads", *columns, "ratio"], rows)
+    table = machine.table([column, *columns, "ratio"], rows)
     return (
         f"`xprnn train` on its own text: {first['model']}; an update is {first['update']}, an epoch "
         f"{first['updates of an epoch']:,} updates. The ratio is torch's time by xprnn's, with its quarters; over "

@@ -106,10 +106,10 @@ def cores():
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
 
 
-def versions():
-    """The version of each package that is installed."""
+def versions(names=PACKAGES):
+    """The version of each of these packages that is installed."""
     found = {}
-    for name in PACKAGES:
+    for name in names:
         try:
             found[name] = metadata.version(name)
         except metadata.PackageNotFoundError:

@@ -1,7 +1,8 @@
 """The cells as textbooks and EpyNN write them in NumPy: a loop over the steps, gate by gate, lists of what was saved.
 
 Here they are a contestant in float32, and in float64 the judge: they share no line with what they judge. Gates stand in
-the order i f g o and r z n; the GRU resets after the product.
+the order i f g o and r z n; the GRU resets after the product. They run as well on CuPy's arrays, which NumPy's
+functions hand on to CuPy.
 """
 
 import numpy as np
@@ -15,7 +16,11 @@ def sigmoid(z):
 def blocks(weights, count):
     """Each gate's own Wx, Wh, bx and bh."""
     cut = {name: np.split(a, count, axis=-1) for name, a in weights.items()}
-    return [tuple(np.ascontiguousarray(cut[name][gate]) for name in ("Wx", "Wh", "bx", "bh")) for gate in range(count)]
+    return [tuple(_dense(cut[name][gate]) for name in ("Wx", "Wh", "bx", "bh")) for gate in range(count)]
+
+
+def _dense(a):
+    return a if a.flags.c_contiguous else a.copy()
 
 
 def forward(cell, weights, x):
@@ -23,13 +28,16 @@ def forward(cell, weights, x):
     return _FORWARD[cell](weights, x)
 
 
-def backward(cell, weights, tape, dy):
-    """The gradients dx, dWx and dWh from that of y; the biases' are summed too, as training would."""
-    return _BACKWARD[cell](weights, tape, dy)
+def backward(cell, weights, tape, dy, gradients=None):
+    """The gradients dx, dWx and dWh from that of y; the biases' are summed too, as training would.
+
+    gradients: what takes the place of ``Gradients`` where not these sums are wanted.
+    """
+    return _BACKWARD[cell](weights, tape, dy, gradients or Gradients)
 
 
 def _begin(weights, x):
-    return np.zeros((x.shape[1], weights["Wh"].shape[0]), x.dtype)
+    return np.zeros_like(x, shape=(x.shape[1], weights["Wh"].shape[0]))
 
 
 def _rnn(weights, x):
@@ -42,9 +50,9 @@ def _rnn(weights, x):
     return np.stack([h for _, h in hs]), (x, hs)
 
 
-def _rnn_back(weights, tape, dy):
+def _rnn_back(weights, tape, dy, kind):
     x, hs = tape
-    gradients = _Gradients(weights, 1)
+    gradients = kind(weights, 1)
     dh, dx = 0, np.empty_like(x)
     for t in reversed(range(len(x))):
         before, h = hs[t]
@@ -68,9 +76,9 @@ def _lstm(weights, x):
     return np.stack(ys), (x, saved)
 
 
-def _lstm_back(weights, tape, dy):
+def _lstm_back(weights, tape, dy, kind):
     x, saved = tape
-    gradients = _Gradients(weights, 4)
+    gradients = kind(weights, 4)
     dh, dc, dx = 0, 0, np.empty_like(x)
     for step in reversed(range(len(x))):
         h, c, i, f, g, o, t = saved[step]
@@ -97,9 +105,9 @@ def _gru(weights, x):
     return np.stack(ys), (x, saved)
 
 
-def _gru_back(weights, tape, dy):
+def _gru_back(weights, tape, dy, kind):
     x, saved = tape
-    gradients = _Gradients(weights, 3)
+    gradients = kind(weights, 3)
     dh, dx = 0, np.empty_like(x)
     for step in reversed(range(len(x))):
         h, r, z, n, v = saved[step]
@@ -113,7 +121,7 @@ def _gru_back(weights, tape, dy):
     return gradients.all(dx)
 
 
-class _Gradients:
+class Gradients:
     """The weights' gradients, summed step by step."""
 
     def __init__(self, weights, gates):

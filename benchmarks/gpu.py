@@ -1,0 +1,106 @@
+"""xprnn on a GPU beside torch.nn, jax.lax.scan, its own loop, and the matrix products alone in a graph.
+
+    python benchmarks/gpu.py [--minutes 8] [--parts table shapes] [--output benchmarks/results/gpu-DATE]
+    python benchmarks/gpu.py --dry-run --output FILE
+
+All meetings of the plan (gpu_plan.py) take place in one process (gpu_worker.py), where those who meet get the same
+questions in turns (gpu_duel.py) and every output that is timed is held to float64 (gpu_judge.py). Each part has its
+share of the time, and what was not reached is said to be so. Should that process die, another goes on behind the
+meeting in which it died. Writes FILE.json and FILE.md; ends with 1 if xprnn failed or was wrong anywhere.
+
+Needs CuPy, and for the others torch and JAX. A dry run goes the same way on the CPU, with tiny sizes and without times.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import gpu_plan
+import gpu_report
+import machine
+
+HERE = Path(__file__).resolve().parent
+RESERVE = 15  # seconds for the last meeting to end, and for the report
+STUCK = 150  # seconds in which the worker must say something
+
+
+def options():
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--minutes", type=float, default=8.0)
+    parser.add_argument("--parts", nargs="+", choices=gpu_plan.SHARES, default=list(gpu_plan.SHARES))
+    parser.add_argument("--output", type=Path, default=HERE / "results" / f"gpu-{time.strftime('%Y-%m-%d')}")
+    parser.add_argument("--dry-run", action="store_true", help="on the CPU: the plan and tiny sizes, no times")
+    chosen = parser.parse_args()
+    if chosen.dry_run and chosen.output == parser.get_default("output"):
+        parser.error("a dry run has no results to keep: name an --output for it")
+    return chosen
+
+
+def ends(parts, began, seconds):
+    """When each part must end, so that each has its share of the time and what those before it have left."""
+    whole, spent, found = sum(gpu_plan.SHARES[part] for part in parts), 0.0, {}
+    for part in (part for part in gpu_plan.SHARES if part in parts):
+        spent += gpu_plan.SHARES[part] / whole
+        found[part] = began + spent * seconds
+    return found
+
+
+def listen(command, environment, last):
+    """What a process prints, from JSON, line by line, and how it ended; when silent for too long it is killed."""
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
+    while True:
+        watch = threading.Timer(min(STUCK, max(0.0, last - time.time())), process.kill)
+        watch.start()
+        line = process.stdout.readline()
+        watch.cancel()
+        if not line:
+            break
+        yield json.loads(line)
+    process.stdout.close()
+    yield {"ended": process.wait()}
+
+
+def gather(chosen, began):
+    """Let all meetings take place -> what is told of the GPU, and by number the rows of each, or why there are none."""
+    seconds, count = 60 * chosen.minutes - RESERVE, len(gpu_plan.plan(chosen.parts))
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("XPRNN_")}
+    environment = kept | {"XLA_PYTHON_CLIENT_PREALLOCATE": "false"}  # JAX would take most of the GPU's memory
+    task = {"parts": chosen.parts, "until": ends(chosen.parts, began, seconds), "dry": chosen.dry_run}
+    about, found, first = [], {}, 0
+    while first < count and time.time() < began + seconds:
+        command = [sys.executable, str(HERE / "gpu_worker.py"), json.dumps(task | {"first": first})]
+        for told in listen(command, environment, began + seconds + RESERVE / 2):
+            if "about" in told:
+                about.append(told["about"])
+            elif "begins" in told:
+                first = told["begins"]
+            elif "rows" in told:
+                found[first] = told["rows"]
+        if not about:
+            raise SystemExit("the benchmark could not begin")
+        if told["ended"] == 0:
+            break
+        found[first] = f"the process ended with {told['ended']}"
+        first += 1
+    return about, found
+
+
+def main():
+    chosen, began = options(), time.time()
+    about, found = gather(chosen, began)
+    entries = gpu_plan.plan(chosen.parts)
+    result = {"machine": machine.describe(), "gpu": about[0], "GPU at the end": about[-1].get("now")}
+    result |= {"minutes": round((time.time() - began) / 60, 1), "dry run": chosen.dry_run}
+    result |= gpu_report.sorted_out(entries, found)
+    gpu_report.write(result, entries, chosen.output)
+    print(chosen.output.with_suffix(".md").read_text(), end="")
+    sys.exit(1 if gpu_report.ours(result["problems"]) else 0)
+
+
+if __name__ == "__main__":
+    main()

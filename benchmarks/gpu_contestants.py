@@ -1,0 +1,130 @@
+"""Who takes part in the GPU benchmark, and xprnn among them. All runs on a CPU as well, for a dry run.
+
+``enter`` makes a contestant for a case, with its weights for each (layer, direction), a mode and a place; all that
+needs doing once is done then, and what is imported is imported then.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import gpu_limit
+import gpu_peers
+from cases import Job
+from contestants import parameters
+from gpu_plan import MODES
+
+
+class Contestant(Protocol):
+    """What is timed, and what is done around it.
+
+    clock:      how it is timed. says: the algorithm it takes forward, and with the way back.
+    arithmetic: the key of its tolerances; None where there is nothing to judge.
+    """
+
+    clock: Any
+    says: tuple
+    arithmetic: str | None
+
+    def prepare(self, paper):
+        """What ``infer`` and ``train`` take."""
+
+    def infer(self, question):
+        """y, in a form of its own."""
+
+    def train(self, question):
+        """y, dx and the weights' gradients, in a form of its own."""
+
+    def named(self, output):
+        """The arrays of an output by the judge's names."""
+
+
+@dataclass(frozen=True)
+class XPRNN:
+    """A Model, as a user calls it; its arrays are time-first in memory, as all others have them."""
+
+    case: Any
+    model: Any
+    kernel: Any
+    clock: Any
+    says: tuple
+    arithmetic: str
+
+    def prepare(self, paper):
+        return paper.x.swapaxes(0, 1), paper.dy.swapaxes(0, 1), paper.lengths
+
+    def infer(self, question):
+        x, _, lengths = question
+        ask(self.kernel)
+        return self.model(x, lengths=lengths), None, {}
+
+    def train(self, question):
+        x, dy, lengths = question
+        ask(self.kernel)
+        y, _, tape = self.model.forward(x, lengths=lengths)
+        dx, _, gradients = self.model.backward(tape, dy)
+        return y, dx, gradients
+
+    def named(self, output):
+        y, dx, gradients = output
+        found = {"y": y.swapaxes(0, 1)} | ({} if dx is None else {"dx": dx.swapaxes(0, 1)})
+        for layer, direction in self.case.places() if gradients else ():
+            each = gradients[str(layer)]
+            each = each[("forward", "backward")[direction]] if self.case.directions == 2 else each
+            found |= {f"{layer}.{direction}.{'bx' if name == 'b' else name}": a for name, a in each.items()}
+        return found
+
+
+def ask(kernel):
+    """Let CuPy's arrays meet this kernel."""
+    from xprnn import kernels
+
+    kernels.KERNELS["cuda"] = kernel
+
+
+def xprnn(case, weights, mode, place, storage=None):
+    """The kernel for GPUs, in the mode's precision."""
+    from xprnn.kernels.cuda import CUDA
+
+    return _model(case, weights, place, CUDA(MODES[mode].precision, storage), storage or MODES[mode].arithmetic)
+
+
+def stored(case, weights, mode, place):
+    """The same with arrays in 16 bits."""
+    return xprnn(case, weights, mode, place, MODES[mode].stored)
+
+
+def loop(case, weights, mode, place):
+    """The loop kernel, which runs any cell anywhere."""
+    from xprnn.kernels import loop
+
+    return _model(case, weights, place, loop, MODES[mode].arithmetic)
+
+
+def _model(case, weights, place, kernel, arithmetic):
+    import xprnn as xr
+    from xprnn import cells, kernels
+
+    ours = {at: parameters(Job(case.cell, "", case.sizes(at[0]), each)) for at, each in weights.items()}
+    params = {str(n): ours[n, 0] for n in range(case.layers)}
+    if case.directions == 2:
+        params = {str(n): {"forward": ours[n, 0], "backward": ours[n, 1]} for n in range(case.layers)}
+    layer = getattr(xr, case.cell)(case.H, case.layers, bidirectional=case.directions == 2)
+    model = xr.Model(layer, place.backend, input_shape=(None, case.D), params=params)
+    ask(kernel)
+    x = place.xp.zeros((1, 1, case.D), dtype="float32")
+    chosen = kernels.choose(getattr(cells, case.cell)(case.H), x, None)
+    (name,) = {name for name, each in kernels.KERNELS.items() if each is chosen} - {"cuda"} or {"cuda"}
+    if name == "cuda":
+        name = f"cuda {kernel.precision}{f', {kernel.storage}' if kernel.storage else ''}"
+    return XPRNN(case, model, kernel, place.clock, (name, name), arithmetic)
+
+
+ALL = {
+    "xprnn": xprnn, "16 bit": stored, "loop": loop, "torch": gpu_peers.torch, "packed": gpu_peers.packed,
+    "jax": gpu_peers.jax, "limit": gpu_limit.limit,
+}  # fmt: skip
+
+
+def enter(name, case, weights, mode, place):
+    """The contestant of this name."""
+    return ALL[name](case, weights, mode, place)
