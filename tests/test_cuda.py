@@ -1,10 +1,12 @@
 """The kernel for GPUs, run on the CPU: sizes, layouts, precisions and storage beside the loop's numbers."""
 
+from collections import Counter
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from emulation import MISSING, Emulated
+from emulation.products import Products
 from subjects import CELLS
 
 from xprnn import cells
@@ -193,6 +195,39 @@ def test_a_step_makes_its_outputs_and_no_other_array(make, batch):
     a = case.place(case.draw())
     y, s = cuda.CUDA(device=Counting()).step(case.cell, a.p, a.x[0], a.s)
     assert {id(array) for array in made} == {id(y), *map(id, s)}
+
+
+@EACH_CELL
+def test_what_a_step_costs(make):
+    """A launch and a product for each step more, two where the reset comes first; there and back, mask and all."""
+    counts = Counter()
+
+    class Counting(Emulated):
+        def kernel(self, file, name, defines=()):
+            launch = super().kernel(file, name, defines)
+            return lambda *given: (counts.update(["launch"]), launch(*given))
+
+        def product(self, precision="highest"):
+            return CountingProducts(precision)
+
+        def empty(self, shape, dtype):
+            counts.update(["array"])
+            return super().empty(shape, dtype)
+
+    class CountingProducts(Products):
+        def each(self, a, b, out, accumulate=False):
+            multiply = super().each(a, b, out, accumulate)
+            return lambda n: (counts.update(["product"]), multiply(n))
+
+    case = Case(make(9), backend("numpy", "float64"), cuda.CUDA(device=Counting()), padding="holes", dropout=0.4)
+    met = {}
+    for steps in (7, 8):
+        counts.clear()
+        longer = replace(case, steps=steps)
+        longer.both(longer.place(longer.draw()))
+        met[steps] = +counts
+    each = 2 if isinstance(case.cell, cells.GRUResetBefore) else 1
+    assert met[8] - met[7] == {"launch": 2 * each, "product": 2 * each}
 
 
 def test_what_it_accepts():

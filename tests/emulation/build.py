@@ -3,6 +3,7 @@
 import ctypes
 import functools
 import hashlib
+import os
 import re
 import shutil
 import subprocess
@@ -13,6 +14,9 @@ HEADER = Path(__file__).parent / "emulator.h"
 COMPILER = shutil.which("g++") or shutil.which("clang++")
 MISSING = "" if COMPILER else "there is no C++ compiler to run CUDA sources with"
 OPTIONS = ("-std=c++17", "-O1", "-U_FORTIFY_SOURCE", "-shared", "-fPIC", "-Wall", "-Wno-unused-function", "-Werror")
+# Under sanitizers arrays have no margins: these see each access outside, to read as to write.
+SANITIZED = "XPRNN_EMULATION" in os.environ
+SANITIZERS = ("-O0", "-g1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all") if SANITIZED else ()
 KERNEL = re.compile(r"extern \"C\" __global__ void (\w+)\(")
 MEETING = ("__shared__", "__syncthreads", "__syncwarp", "__shfl")
 ENTRY = """
@@ -34,7 +38,7 @@ def built(text, defines=()):
     options = [f"-D{name}={value}" for name, value in defines]
     path = folder() / hashlib.sha256(repr((code, options)).encode()).hexdigest()[:24]
     path.with_suffix(".cpp").write_text(code, encoding="utf-8")
-    command = [COMPILER, *OPTIONS, *options, path.with_suffix(".cpp"), "-o", path.with_suffix(".so")]
+    command = [COMPILER, *OPTIONS, *SANITIZERS, *options, path.with_suffix(".cpp"), "-o", path.with_suffix(".so")]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
         raise NotCompiled(f"with {options}:\n{done.stderr[:3000]}")

@@ -1,0 +1,70 @@
+"""The CUDA sources under AddressSanitizer and UBSan, each thread's accesses held to the arrays; asked for by
+
+    XPRNN_SANITIZE=1 python -m pytest tests/test_cuda_sanitized.py
+"""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from test_native_sanitized import library, obstacle
+
+TESTS = Path(__file__).resolve().parent
+CODE = """
+import sys
+from emulation import Emulated
+from xprnn import cells
+from xprnn.backend import backend
+from xprnn.kernels import cuda
+from xprnn.testing import Case
+edits = tuple(map(tuple, [sys.argv[1:]] if len(sys.argv) > 1 else []))
+made = [(cells.PeepholeLSTM, "float32", None), (cells.LSTM, "float32", "bfloat16"), (cells.RNN, "float32", None),
+        (cells.GRU, "float64", None), (cells.GRUResetBefore, "float32", None)]
+sizes = [(33, 3, 2, 5), (5, 40, 7, 4), (31, 2, 40, 9), (1, 1, 1, 1)]
+runs = 0
+for kind, dtype, storage in made:
+    for seed, (hidden, features, steps, batch) in enumerate(sizes):
+        kernel = cuda.CUDA(storage=storage, device=Emulated(edits=edits))
+        if batch == 1 and kind is not cells.PeepholeLSTM:
+            continue  # it is another program, and takes its time to build
+        case = Case(kind(hidden), backend("numpy", dtype), kernel, seed % 2 == 1, "holes" if batch > 3 else "none",
+                    dropout=0.4 * (seed % 2), features=features, steps=steps, batch=batch, seed=seed)
+        a = case.place(case.draw())
+        case.both(a)
+        case.forward(a, tape=False)
+        kernel.step(case.cell, a.p, a.x[0], a.s)
+        runs += 1
+print("runs", runs)
+"""
+
+
+def run(*edit):
+    environment = os.environ | {
+        "XPRNN_EMULATION": "sanitized",
+        "LD_PRELOAD": f"{library('libasan.so')} {library('libstdc++.so')}",
+        # The interpreter's own leaks, and stacks of threads that are none of the system's.
+        "ASAN_OPTIONS": "detect_leaks=0,use_sigaltstack=0,detect_stack_use_after_return=0",
+        "PYTHONPATH": f"{TESTS.parent}{os.pathsep}{TESTS}",
+        "OPENBLAS_NUM_THREADS": "1",
+    }
+    return subprocess.run([sys.executable, "-c", CODE, *edit], env=environment, capture_output=True, text=True)
+
+
+@pytest.mark.skipif(bool(obstacle()), reason=obstacle() or "nothing")
+def test_no_access_outside_and_nothing_undefined():
+    done = run()
+    assert done.returncode == 0, done.stderr[-4000:]
+    assert done.stdout.startswith("runs ")
+
+
+@pytest.mark.skipif(bool(obstacle()), reason=obstacle() or "nothing")
+@pytest.mark.parametrize("edit", [
+    ("arrays.cu", "    if (column < columns)\n", ""),  # reads what nobody uses
+    ("stream.cu", "if (!inside) unit = H - 1;", ""),
+    ("recurrent.cu", "    if (i >= B * H) return;\n    const bool real", "    const bool real"),
+])  # fmt: skip
+def test_an_access_outside_is_seen(edit):
+    done = run(*edit)
+    assert done.returncode != 0 and "AddressSanitizer: heap-buffer-overflow" in done.stderr
