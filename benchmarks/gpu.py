@@ -41,15 +41,6 @@ def options():
     return chosen
 
 
-def ends(parts, began, seconds):
-    """When each part must end, so that each has its share of the time and what those before it have left."""
-    whole, spent, found = sum(gpu_plan.SHARES[part] for part in parts), 0.0, {}
-    for part in (part for part in gpu_plan.SHARES if part in parts):
-        spent += gpu_plan.SHARES[part] / whole
-        found[part] = began + spent * seconds
-    return found
-
-
 def listen(command, environment, last):
     """What a process prints, from JSON, line by line, and how it ended; when silent for too long it is killed."""
     process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
@@ -67,14 +58,14 @@ def listen(command, environment, last):
 
 def gather(chosen, began):
     """Let all meetings take place -> what is told of the GPU, and by number the rows of each, or why there are none."""
-    seconds, count = 60 * chosen.minutes - RESERVE, len(gpu_plan.plan(chosen.parts))
+    last, count = began + 60 * chosen.minutes - RESERVE, len(gpu_plan.plan(chosen.parts))
     kept = {name: value for name, value in os.environ.items() if not name.startswith("XPRNN_")}
     environment = kept | {"XLA_PYTHON_CLIENT_PREALLOCATE": "false"}  # JAX would take most of the GPU's memory
-    task = {"parts": chosen.parts, "until": ends(chosen.parts, began, seconds), "dry": chosen.dry_run}
+    task = {"parts": chosen.parts, "last": last, "dry": chosen.dry_run}
     about, found, first = [], {}, 0
-    while first < count and time.time() < began + seconds:
+    while first < count and time.time() < last:
         command = [sys.executable, str(HERE / "gpu_worker.py"), json.dumps(task | {"first": first})]
-        for told in listen(command, environment, began + seconds + RESERVE / 2):
+        for told in listen(command, environment, last + RESERVE / 2):
             if "about" in told:
                 about.append(told["about"])
             elif "begins" in told:

@@ -74,6 +74,15 @@ def plan(parts=tuple(SHARES)):
     return [entry for name in SHARES if name in parts for entry in made[name]]
 
 
+def ends(parts, begin, last):
+    """When each of these parts ends, so that it has its share of the time and what those before it have left."""
+    whole, spent, found = sum(SHARES[part] for part in parts), 0.0, {}
+    for part in (part for part in SHARES if part in parts):
+        spent += SHARES[part] / whole
+        found[part] = begin + spent * (last - begin)
+    return found
+
+
 def tiny(case):
     """A case of the same kind that takes a CPU no time, None for None."""
     return case and case._replace(T=3 + (case.T > 32) + (case.T > 512), B=3, D=6, H=6)

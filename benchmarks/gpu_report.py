@@ -109,13 +109,15 @@ def _spoiled(found, name):
 
 def means(rows):
     """Geometric means over the sizes of the table, and the least ratio with its case."""
-    lines, names = [], ("16 bit", "torch", "limit")
+    lines, names, rows = [], ("16 bit", "torch", "limit"), those(rows, part="table")
+    if not rows:
+        return ""
     for cell, mode, passes in itertools.product(reversed(CELLS), FLOAT32, PASSES):
-        here = [row for row in those(rows, part="table", mode=mode, passes=passes) if row["size"]["cell"] == cell]
+        here = [row for row in those(rows, mode=mode, passes=passes) if row["size"]["cell"] == cell]
         met = [ratios_of(here, name) for name in names]
         cells = [f"{geometric_mean([r for r, _ in each]):.2f} ({min(each)[0]:.2f} {min(each)[1]})" if each else "-"
                  for each in met]  # fmt: skip
-        lines.append([f"{cell} {mode} {passes}, {len(here)} sizes", *cells])
+        lines += [[f"{cell} {mode} {passes}, {len(here)} sizes", *cells]] if here else []
     return "## Geometric means over the sizes, in parentheses the least\n\n" + machine.table(["", *names], lines)
 
 

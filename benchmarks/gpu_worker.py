@@ -17,11 +17,15 @@ def tell(**what):
     print(json.dumps(what), flush=True)
 
 
-def attend(parts, until, first, dry):
-    """All meetings of these parts from the ``first`` on, each unless its part is over by the clock."""
+def attend(parts, last, first, dry):
+    """All meetings of these parts from the ``first`` on, but for those whose part has had its share of the time.
+
+    What there is until ``last`` is shared out when the libraries are there, which may take long the first time.
+    """
     place = gpu_place.cpu() if dry else gpu_place.gpu()
     tell(about=gpu_place.describe(place))
     entries = gpu_plan.plan(parts)
+    until = gpu_plan.ends({entry.part for entry in entries[first:]}, time.time(), last)
     if dry:
         entries = [entry._replace(case=gpu_plan.tiny(entry.case)) for entry in entries]
     meet, train = meetings(entries, place, dry), functools.partial(training, place, dry)

@@ -18,6 +18,8 @@ import gpu_worker
 import pytest
 from gpu_plan import Case
 
+from xprnn import kernels
+
 ROOT = Path(__file__).parents[1]
 
 
@@ -52,11 +54,11 @@ def test_the_plan_has_all_sizes_and_shapes():
 
 
 def test_each_part_has_its_share_of_the_time():
-    ends = gpu.ends(list(gpu_plan.SHARES), 1000.0, 100.0)
+    ends = gpu_plan.ends(list(gpu_plan.SHARES), 1000.0, 1100.0)
     assert list(ends) == list(gpu_plan.SHARES) and list(ends.values()) == sorted(ends.values())
     assert ends["epoch"] == pytest.approx(1000 + 100 * gpu_plan.SHARES["epoch"])
     assert ends["table"] == pytest.approx(1100)
-    assert gpu.ends(["table"], 0.0, 60.0) == pytest.approx({"table": 60.0})
+    assert gpu_plan.ends({"table"}, 0.0, 60.0) == pytest.approx({"table": 60.0})
 
 
 def test_what_was_not_reached_is_named():
@@ -70,8 +72,10 @@ def test_what_was_not_reached_is_named():
         assert text in "\n".join(gpu_report.unfinished(result))
 
 
-def test_a_part_whose_time_is_over_is_left(capsys):
-    gpu_worker.attend(["packed", "loop"], {"packed": 0, "loop": time.time() + 60}, 0, True)
+def test_a_part_whose_time_is_over_is_left(monkeypatch, capsys):
+    monkeypatch.setattr(gpu_plan, "ends", lambda parts, begin, last: {"loop": last, "packed": begin - 1})
+    monkeypatch.setattr(kernels, "KERNELS", dict(kernels.KERNELS))
+    gpu_worker.attend(["packed", "loop"], time.time() + 60, 0, True)
     told = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     begun = [each["begins"] for each in told if "begins" in each]
     parts = [entry.part for entry in gpu_plan.plan(["packed", "loop"])]
