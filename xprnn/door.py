@@ -33,8 +33,9 @@ class Tape(NamedTuple):
     kept: Any
 
 
-def sample_shape(layer: Layer, x: Array) -> Shape:
+def sample_shape(backend: Backend, layer: Layer, x: Array) -> Shape:
     """The shape of one sample of x, from x alone: any number of steps, and as many axes as ``layer`` takes."""
+    check_kind(backend, layer, x)
     if layer.rank == 1:
         return (None,)
     if layer.rank == 2 or x.ndim == 3:

@@ -74,7 +74,7 @@ class Model:
     def built(self, x: Array | None = None) -> tuple[Shape, Params]:
         """The sample shape and the parameters, made for x if there are none yet."""
         if self.params is None and x is not None:
-            self.build(door.sample_shape(self.layer, x))
+            self.build(door.sample_shape(self.backend, self.layer, x))
         if self.params is None or self.input_shape is None:
             raise ValueError("the model has no parameters before it has seen data: give input_shape=, or call build()")
         return self.input_shape, self.params
@@ -275,10 +275,7 @@ class Model:
         return sum(math.prod(a.shape) for a in tree.leaves(self.built()[1]))
 
     def _enter(self, x: Array, state: State, lengths: Any, mask: Array | None) -> tuple[door.Entry, Params]:
-        shape = self.input_shape
-        if shape is None:
-            door.check_kind(self.backend, self.layer, x)
-            shape = door.sample_shape(self.layer, x)
+        shape = door.sample_shape(self.backend, self.layer, x) if self.input_shape is None else self.input_shape
         with self.backend.active():
             entry = door.enter(self.backend, self.layer, shape, x, state, lengths, mask)
         return entry, self.built(x)[1]
