@@ -36,7 +36,7 @@ MAY_KNOW = [("metrics", "losses")]  # every loss can be reported
 OUTSIDE = "testing"  # imports floors 0 to 4, and is imported by nobody
 
 # Where work on the host is honest; everything else asks an array for its namespace.
-NUMPY = ("types", "arrays", "random", "initializers", "backend", "libraries", "models", "io", "cli", "testing")
+NUMPY = ("types", "arrays", "random", "initializers", "backend", "libraries", "gpu", "models", "io", "cli", "testing")
 OPTIONAL = ("torch", "jax", "cupy", "cupyx", "array_api_strict", "matplotlib", "keras", "onnx", "onnxruntime", "h5py")
 
 

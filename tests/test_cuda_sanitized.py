@@ -38,9 +38,24 @@ for kind, dtype, storage in made:
         runs += 1
 print("runs", runs)
 """
+OPERATIONS = """
+import sys
+import numpy as np
+import test_gpu_operations as operations, test_gpu_optimizers as optimizers
+from emulation import Emulated
+from xprnn import gpu
+from xprnn.optimizers import clip_by_norm, clip_by_value
+gpu.DEVICES = Emulated(edits=tuple(map(tuple, [sys.argv[1:]] if len(sys.argv) > 1 else []))),
+runs = len([*operations.masks(), *operations.tables(), *operations.entropies(), *operations.elements("binary")])
+for name in ("adam", "rmsprop all"):
+    runs += len(optimizers.updates(optimizers.RULES[name][0], "float32", 1))
+grads = optimizers.arrays(optimizers.draw("float64"))
+runs += len(clip_by_norm(grads, 1.0)) + len(clip_by_value(grads, 1.0))
+print("runs", runs)
+"""
 
 
-def run(*edit):
+def run(*edit, code=CODE):
     environment = os.environ | {
         "XPRNN_EMULATION": "sanitized",
         "LD_PRELOAD": f"{library('libasan.so')} {library('libstdc++.so')}",
@@ -49,12 +64,13 @@ def run(*edit):
         "PYTHONPATH": f"{TESTS.parent}{os.pathsep}{TESTS}",
         "OPENBLAS_NUM_THREADS": "1",
     }
-    return subprocess.run([sys.executable, "-c", CODE, *edit], env=environment, capture_output=True, text=True)
+    return subprocess.run([sys.executable, "-c", code, *edit], env=environment, capture_output=True, text=True)
 
 
 @pytest.mark.skipif(bool(obstacle()), reason=obstacle() or "nothing")
-def test_no_access_outside_and_nothing_undefined():
-    done = run()
+@pytest.mark.parametrize("code", [CODE, OPERATIONS], ids=["kernel", "operations"])
+def test_no_access_outside_and_nothing_undefined(code):
+    done = run(code=code)
     assert done.returncode == 0, done.stderr[-4000:]
     assert done.stdout.startswith("runs ")
 
@@ -64,7 +80,9 @@ def test_no_access_outside_and_nothing_undefined():
     ("arrays.cu", "    if (column < columns)\n", ""),  # reads what nobody uses
     ("stream.cu", "if (!inside) unit = H - 1;", ""),
     ("recurrent.cu", "    if (i >= B * H) return;\n    const bool real", "    const bool real"),
+    ("rows.cu", "begin + lane < count && ids", "ids"),
+    ("random.cu", "if (i + 1 < count) out", "out"),
 ])  # fmt: skip
 def test_an_access_outside_is_seen(edit):
-    done = run(*edit)
+    done = run(*edit, code=OPERATIONS if edit[0] in ("rows.cu", "random.cu") else CODE)
     assert done.returncode != 0 and "AddressSanitizer: heap-buffer-overflow" in done.stderr

@@ -57,6 +57,28 @@ def test_arguments_that_do_not_fit_are_told(arguments, words):
         go(SCALE, arguments, 16)
 
 
+STRUCTS = """struct Places { const float* of[2][2]; };
+struct Numbers { double of[2]; };
+""" + HEAD + """Places places, Numbers numbers, float* y) {
+    const int i = threadIdx.x;
+    if (i < 5) y[i] = numbers.of[0] * places.of[0][1][i] + numbers.of[1] * places.of[1][0][i];
+}"""
+
+
+def test_tuples_are_structs():
+    x, y = floats(10), np.zeros(5, np.float32)
+    go(STRUCTS, ((0, x[:5], x[5:], 0), (10.0, 1.0), y))
+    np.testing.assert_array_equal(y, 10 * x[:5] + x[5:])
+    for arguments, words in (
+        (((0, x, x), (1.0, 1.0), y), "argument 0 is 3 of kind t, the kernel takes a tuple of 4"),
+        (((0, x, x, 0), (1.0, 1), y), "argument 1 is of kind i, the kernel takes d"),
+        (((0, x, np.zeros(3), 0), (1.0, 1.0), y), "argument 0 is p of d, the kernel takes an array of f"),
+        ((x, (1.0, 1.0), y), "argument 0 is 1 of kind p, the kernel takes a tuple of 4"),
+    ):
+        with pytest.raises(RuntimeError, match=words):
+            go(STRUCTS, arguments)
+
+
 @pytest.mark.parametrize("argument", [None, "x", np.float32(1), True])
 def test_what_cupy_would_not_take_is_refused(argument):
     with pytest.raises(TypeError, match="arrays, integers and floats"):

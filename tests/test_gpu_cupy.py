@@ -1,9 +1,11 @@
 """CuPy as the kernels use it: its own arrays and its own signatures, which need no GPU. Without CuPy there are none."""
 
 import ctypes
+import struct
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -142,6 +144,22 @@ def test_products_are_those_of_matrices(dtype, precision, compute, monkeypatch):
                 multiply(a, b, out, True)
                 np.testing.assert_allclose(unwrap(out), 2 * wanted, rtol=1e-5)
     assert fake.asked == (7, compute, -1)
+
+
+def test_what_a_launch_hands_on_is_what_cupy_takes(no_gpu):
+    """CuPy looks at all arguments before it asks for a GPU; a function that was never loaded does for that."""
+    function = cupy_without_gpu("cupy.cuda.function").Function
+    kernel, anywhere = function.__new__(function), SimpleNamespace(ptr=0)
+    x = wrap(np.zeros(3))
+    places, numbers = gpu_cupy._by_value((x[1:], 0, 2**40)), gpu_cupy._by_value((1.0, -2.5))
+    assert places.tobytes() == struct.pack("QQQ", x.data.ptr + 8, 0, 2**40)
+    assert numbers.tobytes() == struct.pack("dd", 1.0, -2.5)
+    with pytest.raises(no_gpu):
+        kernel((1,), (128,), (3, 0.5, x, 0, places, numbers), stream=anywhere)
+    with pytest.raises(TypeError, match="Unsupported type"):
+        kernel((1,), (128,), (3, (x, 0)), stream=anywhere)
+    with pytest.raises(TypeError, match="ndarray of shape"):
+        kernel((1,), (128,), (3, np.zeros(2)), stream=anywhere)
 
 
 STUB = """

@@ -11,6 +11,7 @@ import math
 from collections.abc import Callable
 
 from .arrays import device, namespace
+from .gpu import Device, device_for
 from .objectives import (
     BinaryCrossentropy,
     CategoricalCrossentropy,
@@ -20,6 +21,7 @@ from .objectives import (
     Objective,
     SparseCategoricalCrossentropy,
 )
+from .ops import losses as at_once
 from .ops.masks import clean
 from .ops.softmax import parts
 from .ops.targets import are_classes, check_mask, check_prediction, numbers, share
@@ -48,7 +50,10 @@ def mse(y: Array, target: Array, mask: Array | None = None) -> tuple[Array, Arra
 
     Both arrays are (...), the target of y's dtype, or integer or boolean.
     """
-    xp, difference, each = _difference("mse", y, target, mask)
+    target, gpu = _checked("mse", y, target, mask)
+    if gpu is not None:
+        return at_once.elements(gpu, "Squared", y, target, mask)
+    xp, difference, each = _difference(y, target, mask)
     return each * xp.sum(difference * difference), (2.0 * each) * difference
 
 
@@ -57,7 +62,10 @@ def mae(y: Array, target: Array, mask: Array | None = None) -> tuple[Array, Arra
 
     Both arrays are (...), the target of y's dtype, or integer or boolean.
     """
-    xp, difference, each = _difference("mae", y, target, mask)
+    target, gpu = _checked("mae", y, target, mask)
+    if gpu is not None:
+        return at_once.elements(gpu, "Absolute", y, target, mask)
+    xp, difference, each = _difference(y, target, mask)
     return each * xp.sum(xp.abs(difference)), each * xp.sign(difference)
 
 
@@ -70,7 +78,10 @@ def huber(y: Array, target: Array, mask: Array | None = None, delta: float = 1.0
     """
     if not 0.0 < delta < math.inf:
         raise ValueError(f"huber: delta={delta!r}; wanted a number above 0")
-    xp, difference, each = _difference("huber", y, target, mask)
+    target, gpu = _checked("huber", y, target, mask)
+    if gpu is not None:
+        return at_once.elements(gpu, "Huber", y, target, mask, float(delta))
+    xp, difference, each = _difference(y, target, mask)
     clipped = xp.clip(difference, -float(delta), float(delta))
     return each * xp.sum(clipped * (difference - 0.5 * clipped)), each * clipped
 
@@ -81,7 +92,11 @@ def binary_cross_entropy(y: Array, target: Array, mask: Array | None = None) -> 
     Both arrays are (...), the target of y's dtype, or integer or boolean. Computed as max(y, 0) − y t +
     log(1 + exp −|y|), which neither overflows nor cancels.
     """
-    xp, y, target = _alike("binary_cross_entropy", y, target, mask)
+    target, gpu = _checked("binary_cross_entropy", y, target, mask)
+    if gpu is not None:
+        return at_once.elements(gpu, "Binary", y, target, mask)
+    xp = namespace(y)
+    y, target = clean(xp, y, mask), clean(xp, target, mask)
     each = share(xp, y, mask, y.shape)
     small = xp.exp(-xp.abs(y))
     losses = xp.where(y > 0, y, xp.zeros_like(y)) - y * target + xp.log1p(small)
@@ -108,6 +123,9 @@ def cross_entropy(
     check_prediction("cross_entropy", xp, y)
     of_classes = _of_classes if are_classes("cross_entropy", xp, y, target) else _of_probabilities
     check_mask("cross_entropy", xp, mask, y.shape[:-1])
+    gpu = _device(y)
+    if gpu is not None:
+        return at_once.cross_entropy(gpu, y, target, mask, float(label_smoothing))
     losses, slopes, ones = of_classes(xp, clean(xp, y, mask), clean(xp, target, mask), float(label_smoothing))
     each = share(xp, y, mask, y.shape[:-1]) * clean(xp, ones, mask)
     return xp.sum(each * losses), xp.expand_dims(each, axis=-1) * slopes
@@ -141,19 +159,24 @@ def _of_probabilities(xp: Namespace, y: Array, target: Array, smoothing: float) 
     return losses, weight * (exponentials / total) - target, xp.ones_like(losses)
 
 
-def _alike(name: str, y: Array, target: Array, mask: Array | None) -> tuple[Namespace, Array, Array]:
-    """The namespace, and y and target of one shape and dtype, both 0 where the mask is False."""
+def _checked(name: str, y: Array, target: Array, mask: Array | None) -> tuple[Array, Device | None]:
+    """The target, which must be of y's shape, in y's dtype; and the GPU that computes the loss at once, if one does."""
     xp = namespace(y, target, mask)
     check_prediction(name, xp, y)
     target = numbers(name, xp, y, target)
     check_mask(name, xp, mask, y.shape)
-    return xp, clean(xp, y, mask), clean(xp, target, mask)
+    return target, _device(y)
 
 
-def _difference(name: str, y: Array, target: Array, mask: Array | None) -> tuple[Namespace, Array, float | Array]:
+def _device(y: Array) -> Device | None:
+    """The GPU that computes a loss of y at once; None for any other array and for one without elements."""
+    return device_for(y) if 0 not in y.shape else None
+
+
+def _difference(y: Array, target: Array, mask: Array | None) -> tuple[Namespace, Array, float | Array]:
     """The namespace, y − target (0 where the mask is False), and each real element's share in a mean."""
-    xp, y, target = _alike(name, y, target, mask)
-    return xp, y - target, share(xp, y, mask, y.shape)
+    xp = namespace(y)
+    return xp, clean(xp, y, mask) - clean(xp, target, mask), share(xp, y, mask, y.shape)
 
 
 # Keras's names for cross-entropy stand here for the losses of logits, as with Keras's from_logits=True.

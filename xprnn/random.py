@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .arrays import device
+from .gpu import REALS, Device, device_of, grid, real
 from .types import Array, Namespace
 
 ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
@@ -52,12 +53,20 @@ class Key:
         alone, whatever the shape (of up to 2³² elements) and the library: its bits are word i mod 2 of Threefry's block
         i div 2.
         """
-        size = math.prod(shape)
+        size, least, factor = math.prod(shape), int(rate * 2**32) - 2**31, 1 / (1 - rate)
+        gpu = device_of(like)
+        if gpu is not None and size and like.dtype.char in REALS:
+            return self._keep_at_once(gpu, like, shape, least, factor)
         count = xp.arange((size + 1) // 2, dtype=xp.int32, device=device(like))
         words = threefry(self._words(), count, xp.zeros_like(count))
         words = xp.reshape(xp.stack(words, axis=1), (-1,))[:size]
-        kept = words >= int(rate * 2**32) - 2**31
-        return xp.reshape(xp.astype(kept, like.dtype) * (1 / (1 - rate)), shape)
+        return xp.reshape(xp.astype(words >= least, like.dtype) * factor, shape)
+
+    def _keep_at_once(self, gpu: Device, like: Array, shape: tuple[int, ...], least: int, factor: float) -> Array:
+        """``keep`` in one launch: ``factor`` where a word is not below ``least``."""
+        out, size = gpu.empty(shape, like.dtype), math.prod(shape)
+        gpu.kernel("random.cu", "keep", real(like))(*grid(-(-size // 2)), (size, *self._words(), least, factor, out))
+        return out
 
     def _sequence(self) -> np.random.SeedSequence:
         return np.random.SeedSequence(self.seed, spawn_key=self.path)

@@ -18,7 +18,7 @@ OPTIONS = ("-std=c++17", "-O1", "-U_FORTIFY_SOURCE", "-shared", "-fPIC", "-Wall"
 SANITIZED = "XPRNN_EMULATION" in os.environ
 SANITIZERS = ("-O0", "-g1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all") if SANITIZED else ()
 KERNEL = re.compile(r"extern \"C\" __global__ void (\w+)\(")
-MEETING = ("__shared__", "__syncthreads", "__syncwarp", "__shfl")
+MEETING = ("__shared__", "__syncthreads", "__syncwarp", "__shfl", "__ballot")
 ENTRY = """
 extern "C" const char* run_{name}(const emulator::Argument* arguments, int count, long long blocks, int threads,
                                   bool barriers, std::uint64_t seed) {{

@@ -5,14 +5,12 @@ CuPy makes such arrays, and views of them, without a GPU; whatever moves numbers
 
 import importlib
 import warnings
-from dataclasses import dataclass
 
 import array_api_compat
 import numpy as np
 import pytest
 
-from . import Emulated
-from .products import Products
+from .elsewhere import Elsewhere
 
 
 def cupy_without_gpu(name="cupy"):
@@ -38,37 +36,6 @@ def unwrap(x):
     return np.ndarray(x.shape, x.dtype, owner, x.data.ptr - owner.ctypes.data, x.strides)
 
 
-@dataclass(frozen=True)
-class ProductsOnCuPy:
-    """``Products`` of such arrays."""
-
-    products: Products
-
-    def __call__(self, a, b, out, accumulate=False):
-        self.products(unwrap(a), unwrap(b), unwrap(out), accumulate)
-
-    def each(self, a, b, out, accumulate=False):
-        return self.products.each(unwrap(a), unwrap(b), unwrap(out), accumulate)
-
-
-@dataclass(frozen=True)
-class OnCuPy:
+def OnCuPy(emulated):
     """``Emulated`` over such arrays."""
-
-    emulated: Emulated
-
-    def owns(self, x):
-        return array_api_compat.is_cupy_array(x)
-
-    def empty(self, shape, dtype):
-        return wrap(self.emulated.empty(shape, dtype))
-
-    def kernel(self, file, name, defines=()):
-        launch = self.emulated.kernel(file, name, defines)
-        return lambda blocks, threads, arguments: launch(blocks, threads, tuple(map(self._unwrap, arguments)))
-
-    def product(self, precision="highest"):
-        return ProductsOnCuPy(self.emulated.product(precision))
-
-    def _unwrap(self, a):
-        return unwrap(a) if self.owns(a) else a
+    return Elsewhere(emulated, array_api_compat.is_cupy_array, wrap, unwrap)

@@ -31,9 +31,11 @@ struct Place {
     unsigned x = 0, y = 0, z = 0;
 };
 
-// An argument as Python gives it: kind is p (an array, whose dtype is ``letter``), i or d, and value its eight bytes.
+// An argument as Python gives it: kind is p (an array, whose dtype is ``letter``), i or d, and value its eight bytes;
+// or t, a tuple, and value the place of ``count`` arguments.
 struct Argument {
     char kind, letter;
+    int count;
     std::uint64_t value;
 };
 
@@ -175,7 +177,7 @@ constexpr char letter_of() {
 }
 
 // One argument as the kernel's parameter takes it.
-template <class T>
+template <class T, class = void>
 struct Take {
     static T from(const Argument& a, int number) {
         static_assert(sizeof(T) == 8, "numbers are long long or double: CuPy gives no others");
@@ -188,13 +190,32 @@ struct Take {
 };
 
 template <class T>
-struct Take<T*> {
+struct Take<T*, void> {
     static T* from(const Argument& a, int number) {
         const char wanted = letter_of<typename std::remove_cv<T>::type>();
         const bool null = a.kind == 'i' && a.value == 0, half = wanted == 'H' && a.letter == 'e';
         if (!null && (a.kind != 'p' || (a.letter != wanted && !half)))
             complain("argument %d is %c of %c, the kernel takes an array of %c", number, a.kind, a.letter, wanted);
         return reinterpret_cast<T*>(a.value);
+    }
+};
+
+// A struct of one array ``of`` pointers or numbers, which CuPy gives by value.
+template <class T>
+struct Take<T, decltype(static_cast<void>(T::of))> {
+    static T from(const Argument& a, int number) {
+        typedef typename std::remove_all_extents<decltype(T::of)>::type Each;
+        const int wanted = sizeof(T) / sizeof(Each);
+        T values{};
+        if (a.kind != 't' || a.count != wanted) {
+            complain("argument %d is %d of kind %c, the kernel takes a tuple of %d", number, a.count, a.kind, wanted);
+            return values;
+        }
+        for (int n = 0; n < wanted; ++n) {
+            const Each each = Take<Each>::from(reinterpret_cast<const Argument*>(a.value)[n], number);
+            memcpy(reinterpret_cast<char*>(&values) + n * sizeof each, &each, sizeof each);
+        }
+        return values;
     }
 };
 
@@ -242,51 +263,19 @@ T exchanged(T value, int lane) {
     return other;
 }
 
+// The bits of all lanes of the warp.
+static unsigned gathered(bool bit) {
+    const Fiber* first = &fibers[(current - fibers) / 32 * 32];
+    unsigned bits = 0;
+    current->slot = bit;
+    wait(AT_WARP);
+    for (int lane = 0; lane < 32; ++lane) bits |= static_cast<unsigned>(first[lane].slot) << lane;
+    wait(AT_WARP);
+    return bits;
+}
+
 static int lane() { return static_cast<int>((current - fibers) % 32); }
 
 }  // namespace emulator
 
-#define threadIdx (emulator::thread_place)
-#define blockIdx (emulator::block_place)
-#define blockDim (emulator::block_size)
-#define gridDim (emulator::grid_size)
-
-static inline void __syncthreads() { emulator::wait(emulator::AT_BLOCK); }
-static inline void __syncwarp(unsigned = 0xFFFFFFFFu) { emulator::wait(emulator::AT_WARP); }
-template <class T>
-T __shfl_sync(unsigned, T value, int lane) {
-    return emulator::exchanged(value, lane);
-}
-template <class T>
-T __shfl_xor_sync(unsigned, T value, int mask) {
-    return emulator::exchanged(value, emulator::lane() ^ mask);
-}
-// Past the end of the warp a lane reads its own value.
-template <class T>
-T __shfl_down_sync(unsigned, T value, int by) {
-    const int lane = emulator::lane();
-    return emulator::exchanged(value, lane + by < 32 ? lane + by : lane);
-}
-
-static inline float __uint_as_float(unsigned bits) {
-    float value;
-    memcpy(&value, &bits, 4);
-    return value;
-}
-static inline unsigned __float_as_uint(float value) {
-    unsigned bits;
-    memcpy(&bits, &value, 4);
-    return bits;
-}
-
-static inline float float_of(unsigned short half) {
-    _Float16 value;
-    memcpy(&value, &half, 2);
-    return static_cast<float>(value);
-}
-static inline unsigned short half_of(float x) {
-    const _Float16 value = static_cast<_Float16>(x);
-    unsigned short half;
-    memcpy(&half, &value, 2);
-    return half;
-}
+#include "builtins.h"

@@ -13,13 +13,15 @@ LETTERS = {"l": "q", "L": "Q"}  # NumPy has two names for 64 bits
 class Argument(ctypes.Structure):
     """As in emulator.h."""
 
-    _fields_ = (("kind", ctypes.c_char), ("letter", ctypes.c_char), ("value", ctypes.c_uint64))
+    _fields_ = (
+        ("kind", ctypes.c_char), ("letter", ctypes.c_char), ("count", ctypes.c_int), ("value", ctypes.c_uint64),
+    )  # fmt: skip
 
 
 def run(name, function, arguments, blocks, threads, barriers, seed):
     """Run a kernel on copies of its arrays, and take over what it has done; RuntimeError if it did anything wrong."""
-    copies = {}
-    given = (Argument * len(arguments))(*(_argument(a, copies) for a in arguments))
+    copies, tuples = {}, []
+    given = (Argument * len(arguments))(*(_argument(a, copies, tuples) for a in arguments))
     function.restype = ctypes.c_char_p
     grid = ctypes.c_longlong(blocks), ctypes.c_int(threads), ctypes.c_bool(barriers), ctypes.c_uint64(seed)
     wrong = function(given, len(arguments), *grid)
@@ -31,7 +33,7 @@ def run(name, function, arguments, blocks, threads, barriers, seed):
         ctypes.memmove(low, copy.ctypes.data + MARGIN, size)
 
 
-def _argument(a, copies):
+def _argument(a, copies, tuples):
     """An argument as the emulator takes it; arrays that share memory do so in ``copies`` too."""
     if isinstance(a, np.ndarray):
         owner = a
@@ -44,9 +46,12 @@ def _argument(a, copies):
             copies[id(owner)] = low, high - low, copy
         low, _, copy = copies[id(owner)]
         letter = LETTERS.get(a.dtype.char, a.dtype.char)
-        return Argument(b"p", letter.encode(), copy.ctypes.data + MARGIN + a.ctypes.data - low)
+        return Argument(b"p", letter.encode(), 1, copy.ctypes.data + MARGIN + a.ctypes.data - low)
     if isinstance(a, float):
-        return Argument(b"d", b" ", int(np.float64(a).view(np.uint64)))
+        return Argument(b"d", b" ", 1, int(np.float64(a).view(np.uint64)))
     if type(a) is int:
-        return Argument(b"i", b" ", a % 2**64)
+        return Argument(b"i", b" ", 1, a % 2**64)
+    if type(a) is tuple:
+        tuples.append((Argument * len(a))(*(_argument(b, copies, tuples) for b in a)))
+        return Argument(b"t", b" ", len(a), ctypes.addressof(tuples[-1]))
     raise TypeError(f"a kernel takes arrays, integers and floats, not {a!r}")

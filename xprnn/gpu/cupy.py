@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import array_api_compat
+import numpy as np
 
 from ..libraries import BackendError, cuda
 from ..types import Array, Shape
@@ -49,7 +50,7 @@ class CuPyDevice:
         function = _function(file, name, defines)
 
         def launch(blocks: int, threads: int, arguments: tuple) -> None:
-            function((blocks,), (threads,), arguments)
+            function((blocks,), (threads,), tuple(_by_value(a) if type(a) is tuple else a for a in arguments))
 
         return launch
 
@@ -113,6 +114,15 @@ def _function(file: str, name: str, defines: Defines) -> Any:
     except (compiler.CompileException, RuntimeError, ImportError, OSError) as error:
         raise BackendError(*explained(file, str(error), cupy.__version__)) from error
     return function
+
+
+def _by_value(values: tuple) -> np.ndarray:
+    """Arrays (their places) and integers, or floats, as CuPy gives a struct to a kernel: one element of many bytes."""
+    if type(values[0]) is float:
+        numbers = np.array(values, "f8")
+    else:
+        numbers = np.array([a if type(a) is int else a.data.ptr for a in values], "u8")
+    return numbers.view(f"V{8 * len(values)}")
 
 
 def options(defines: Defines) -> tuple[str, ...]:

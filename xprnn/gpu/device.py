@@ -7,6 +7,8 @@ from ..types import Array, Shape
 
 THREADS = 128
 PRECISIONS = ("highest", "high", "medium")
+REALS = {"f": "float", "d": "double"}
+"""What the sources compute in, by the letter of a dtype."""
 
 Defines = tuple[tuple[str, str], ...]
 """Names and values for the compiler, which make a source into one of its variants."""
@@ -19,7 +21,8 @@ class Launch(Protocol):
         """Run it with so many blocks of so many threads.
 
         arguments: arrays for pointers, of which the kernel sees the first number's place and no strides; 0 for a null
-                   pointer; integers for ``long long``, floats for ``double``.
+                   pointer; integers for ``long long``, floats for ``double``. A tuple of such, of one kind, is a
+                   struct with the array ``of`` of as many, by value; all arguments together have 4096 bytes.
         """
 
 
@@ -47,6 +50,21 @@ class Device(Protocol):
 
     def product(self, precision: str = "highest") -> Product:
         """How float32 matrices are multiplied: "highest" exactly, "high" by TF32, "medium" by bfloat16 operands."""
+
+
+def real(x: Array) -> Defines:
+    """What a source that computes in x's dtype is compiled with."""
+    return (("REAL", REALS[x.dtype.char]),)
+
+
+def integer(name: str, x: Array) -> Defines:
+    """What a source is compiled with whose ``name`` are integers as in x, of 32 or 64 bits."""
+    return ((name, {4: "int", 8: "long long"}[x.dtype.itemsize]),)
+
+
+def dense(a: Array) -> Array:
+    """The numbers of ``a`` without gaps, in the order of its axes."""
+    return a if a.flags.c_contiguous else a.copy(order="C")
 
 
 def grid(count: int, threads: int = THREADS) -> tuple[int, int]:

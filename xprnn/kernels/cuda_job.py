@@ -5,12 +5,11 @@ from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from ..arrays import namespace
-from ..gpu import Device, Launch, Product, grid
+from ..gpu import REALS, Device, Launch, Product, grid
 from ..types import Array, Params
 
 STORAGES = {None: ("0", ""), "float16": ("16", "float16"), "bfloat16": ("17", "uint16")}
 """For each way to store arrays its number in runtime.cuh and the dtype they then have; None is that of x."""
-REALS = {"f": "float", "d": "double"}
 SLAB = 512
 """The rows that a block of threads sums."""
 ROOM = 1 << 26

@@ -3,12 +3,13 @@
 from array_api_compat import is_jax_array, is_numpy_array, is_torch_array
 
 from ..arrays import device
+from ..gpu import Device, dense, device_for, integer, real
 from ..types import Array, Namespace
 
 
 def take_rows(xp: Namespace, table: Array, ids: Array) -> Array:
     """The rows of ``table`` (V, D) that ``ids``, from 0 to V - 1 and of any shape, name: (*ids.shape, D)."""
-    rows = xp.take(table, _flat(xp, ids), axis=0)
+    rows = xp.take(table, flat(xp, ids), axis=0)
     return xp.reshape(rows, (*ids.shape, table.shape[1]))
 
 
@@ -18,7 +19,7 @@ def add_rows(xp: Namespace, shape: tuple[int, int], ids: Array, values: Array) -
     ids is of any shape; values is (*ids.shape, D) and gives dtype and device. Every run gives the same bits, except
     with torch and JAX on a GPU: their own ways of adding, which are the quickest, take rows there in no fixed order.
     """
-    ids = _flat(xp, ids)
+    ids = flat(xp, ids)
     values = xp.reshape(values, (ids.shape[0], shape[1]))
     if is_torch_array(values):
         return xp.zeros(shape, dtype=values.dtype, device=device(values)).index_add_(0, ids, values)
@@ -26,9 +27,23 @@ def add_rows(xp: Namespace, shape: tuple[int, int], ids: Array, values: Array) -
         return xp.zeros(shape, dtype=values.dtype, device=device(values)).at[ids].add(values)
     if ids.shape[0] == 0:
         return xp.zeros(shape, dtype=values.dtype, device=device(values))
+    gpu = device_for(values)
+    if gpu is not None:
+        return _add_at_once(gpu, shape, dense(ids), dense(values))
     order = xp.argsort(ids, stable=True)
     add = _add_runs if is_numpy_array(values) else _add_by_doubling
     return add(xp, shape, xp.take(ids, order), xp.take(values, order, axis=0))
+
+
+def _add_at_once(gpu: Device, shape: tuple[int, int], ids: Array, values: Array) -> Array:
+    """``add_rows`` on a GPU for ids (N,) and values (N, D), which have no gaps: one launch, whose blocks all look for
+    the ids of their own row; a sort would wait for the device.
+    """
+    (vocab, columns), table = shape, gpu.empty(shape, values.dtype)
+    if 0 not in shape:
+        add, width = gpu.kernel("rows.cu", "add_rows", (*integer("ID", ids), *real(values))), -(-columns // 128)
+        add(vocab * width, 256, (ids.shape[0], columns, width, ids, values, table))
+    return table
 
 
 def _add_runs(xp: Namespace, shape: tuple[int, int], ids: Array, values: Array) -> Array:
@@ -67,7 +82,7 @@ def signed(xp: Namespace, ids: Array) -> Array:
     return xp.astype(ids, xp.int64) if odd else ids
 
 
-def _flat(xp: Namespace, ids: Array) -> Array:
+def flat(xp: Namespace, ids: Array) -> Array:
     """``ids`` in one axis and in at least 32 bits, the fewest that torch takes as an index."""
     ids = signed(xp, xp.reshape(ids, (-1,)))
     return xp.astype(ids, xp.result_type(ids.dtype, xp.int32), copy=False)

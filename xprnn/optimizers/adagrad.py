@@ -4,8 +4,9 @@ from dataclasses import dataclass
 
 from .. import tree
 from ..arrays import namespace
-from ..types import Params
+from ..types import Array, Params
 from .base import Optimizer, Rate, Slots, check_number, check_rate
+from .leafwise import Numbers, leafwise
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,12 @@ class Adagrad(Optimizer):
 
     def update(self, params: Params, grads: Params, state: Slots) -> tuple[Params, Slots]:
         """The parameters and the state after one step along ``grads``."""
-        rate = self.rate(state["step"])
-        v = tree.map(lambda v, g: v + g * g, state["v"], grads)
-        moved = tree.map(lambda p, g, v: p - rate * g / (namespace(v).sqrt(v) + self.epsilon), params, grads, v)
+        numbers = self.rate(state["step"]), self.epsilon
+        moved, v = leafwise("Adagrad", _move, numbers, params, grads, state["v"])
         return moved, {"step": state["step"] + 1, "v": v}
+
+
+def _move(numbers: Numbers, p: Array, g: Array, v: Array) -> tuple[Array, ...]:
+    rate, epsilon = numbers
+    v = v + g * g
+    return p - rate * g / (namespace(v).sqrt(v) + epsilon), v

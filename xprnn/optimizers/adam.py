@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 
-from .. import tree
 from ..arrays import namespace
-from ..types import Params
-from .base import Optimizer, Rate, Slots, average, check_number, check_rate, squares, zeros
+from ..types import Array, Params
+from .base import Optimizer, Rate, Slots, check_number, check_rate, zeros
+from .leafwise import Numbers, leafwise
 
 
 @dataclass(frozen=True)
@@ -58,8 +58,7 @@ class AdamW(Optimizer):
 
     def update(self, params: Params, grads: Params, state: Slots) -> tuple[Params, Slots]:
         """The parameters and the state after one step along ``grads``."""
-        kept = 1.0 - self.rate(state["step"]) * self.weight_decay
-        return _update(self, tree.map(lambda p: kept * p, params), grads, state)
+        return _update(self, params, grads, state, 1.0 - self.rate(state["step"]) * self.weight_decay)
 
 
 def _check(rule: Adam | AdamW) -> None:
@@ -70,12 +69,20 @@ def _check(rule: Adam | AdamW) -> None:
     check_number(rule, "epsilon", above=0.0)
 
 
-def _update(rule: Adam | AdamW, params: Params, grads: Params, state: Slots) -> tuple[Params, Slots]:
-    """Adam's step; the corrections are Python floats, so each leaf is gone over once."""
-    step = state["step"] + 1
-    m = average(rule.beta_1, state["m"], grads)
-    v = average(rule.beta_2, state["v"], squares(grads))
-    rate = rule.rate(state["step"]) / (1.0 - rule.beta_1**step)
-    root = (1.0 - rule.beta_2**step) ** 0.5
-    moved = tree.map(lambda p, m, v: p - rate * m / (namespace(v).sqrt(v) / root + rule.epsilon), params, m, v)
+def _update(
+    rule: Adam | AdamW, params: Params, grads: Params, state: Slots, kept: float = 1.0
+) -> tuple[Params, Slots]:
+    """Adam's step, from ``kept`` times the parameters; the corrections are Python floats."""
+    step, beta_1, beta_2 = state["step"] + 1, rule.beta_1, rule.beta_2
+    rate, root = rule.rate(state["step"]) / (1.0 - beta_1**step), (1.0 - beta_2**step) ** 0.5
+    numbers = rate, beta_1, 1.0 - beta_1, beta_2, 1.0 - beta_2, root, rule.epsilon, kept
+    moved, m, v = leafwise("Adam", _move, numbers, params, grads, state["m"], state["v"])
     return moved, {"step": step, "m": m, "v": v}
+
+
+def _move(numbers: Numbers, p: Array, g: Array, m: Array, v: Array) -> tuple[Array, ...]:
+    rate, beta_1, rest_1, beta_2, rest_2, root, epsilon, kept = numbers
+    m = beta_1 * m + rest_1 * g
+    v = beta_2 * v + rest_2 * (g * g)
+    start = p if kept == 1.0 else kept * p
+    return start - rate * m / (namespace(v).sqrt(v) / root + epsilon), m, v

@@ -40,16 +40,6 @@ def zeros(params: Params) -> Params:
     return tree.map(lambda p: namespace(p).zeros_like(p), params)
 
 
-def average(decay: float, old: Params, new: Params) -> Params:
-    """The moving average decay · old + (1 − decay) · new, leaf by leaf."""
-    return tree.map(lambda a, b: decay * a + (1.0 - decay) * b, old, new)
-
-
-def squares(grads: Params) -> Params:
-    """g², leaf by leaf."""
-    return tree.map(lambda g: g * g, grads)
-
-
 def check_number(
     owner: object,
     name: str,

@@ -4,12 +4,17 @@ import math
 
 from .. import tree
 from ..arrays import namespace
+from ..gpu import device_for
 from ..types import Array, Params
+from . import clipped
 
 
 def clip_by_value(grads: Params, limit: float) -> Params:
     """Each element of each leaf, held within ±limit; a NaN stays one. ValueError unless limit is above 0."""
     bound = _limit("clip_by_value", limit)
+    device = device_for(*tree.leaves(grads))
+    if device is not None:
+        return clipped.held(device, grads, bound)
     return tree.map(lambda g: namespace(g).clip(g, -bound, bound), grads)
 
 
@@ -19,8 +24,12 @@ def clip_by_norm(grads: Params, limit: float) -> Params:
     A NaN anywhere makes every leaf NaN. ValueError unless limit is above 0.
     """
     bound = _limit("clip_by_norm", limit)
-    if not _full(grads):
+    full = _full(grads)
+    if not full:
         return grads
+    device = device_for(*full)
+    if device is not None:
+        return clipped.scaled(device, grads, clipped.root(device, full, bound)[1])
     norm = global_norm(grads)
     xp = namespace(norm)
     factor = bound / (norm + 1e-6)
@@ -36,6 +45,9 @@ def global_norm(grads: Params) -> Array | float:
     full = _full(grads)
     if not full:
         return 0.0
+    device = device_for(*full)
+    if device is not None:
+        return clipped.root(device, full)[0]
     xp = namespace(*full)
     together = xp.concat([xp.reshape(leaf, (-1,)) for leaf in full])
     largest = xp.max(xp.abs(together))

@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 
-from .. import tree
 from ..arrays import namespace
 from ..types import Array, Params
-from .base import Optimizer, Rate, Slots, average, check_number, check_rate, squares, zeros
+from .base import Optimizer, Rate, Slots, check_number, check_rate, zeros
+from .leafwise import Numbers, leafwise
 
 
 @dataclass(frozen=True)
@@ -31,29 +31,36 @@ class RMSprop(Optimizer):
 
     def init(self, params: Params) -> Slots:
         """{"step": 0, "v": zeros}, and "m" where centered, and "b" where there is momentum."""
-        names = ("v", *("m" * self.centered), *("b" * bool(self.momentum)))
-        return {"step": 0, **{name: zeros(params) for name in names}}
+        return {"step": 0, **{name: zeros(params) for name in self._names()}}
 
     def update(self, params: Params, grads: Params, state: Slots) -> tuple[Params, Slots]:
         """The parameters and the state after one step along ``grads``."""
-        rate = self.rate(state["step"])
-        slots = {"step": state["step"] + 1, "v": average(self.rho, state["v"], squares(grads))}
+        names = self._names()
+        numbers = self.rate(state["step"]), self.rho, 1.0 - self.rho, self.epsilon, self.momentum
+        rule = f"RMSprop<{bool(self.centered) + 2 * bool(self.momentum)}>"
+        moved, *slots = leafwise(rule, self._move, numbers, params, grads, *(state[name] for name in names))
+        return moved, {"step": state["step"] + 1, **dict(zip(names, slots, strict=True))}
+
+    def _names(self) -> tuple[str, ...]:
+        return ("v", *("m" * self.centered), *("b" * bool(self.momentum)))
+
+    def _move(self, numbers: Numbers, p: Array, g: Array, *slots: Array) -> tuple[Array, ...]:
+        """The rule for one leaf, whose slots stand in the order of their names."""
+        rate, rho, rest, epsilon, momentum = numbers
+        old = dict(zip(self._names(), slots, strict=True))
+        new = {"v": rho * old["v"] + rest * (g * g)}
         if self.centered:
-            slots["m"] = average(self.rho, state["m"], grads)
-        size = tree.map(_spread, slots["v"], slots["m"]) if self.centered else tree.map(_root, slots["v"])
-        way = tree.map(lambda g, s: g / (s + self.epsilon), grads, size)
-        if self.momentum:
-            way = slots["b"] = tree.map(lambda b, r: self.momentum * b + r, state["b"], way)
-        return tree.map(lambda p, d: p - rate * d, params, way), slots
+            new["m"] = rho * old["m"] + rest * g
+        way = g / (_size(**new) + epsilon)
+        if momentum:
+            way = new["b"] = momentum * old["b"] + way
+        return p - rate * way, *new.values()
 
 
-def _root(v: Array) -> Array:
-    """√v."""
-    return namespace(v).sqrt(v)
-
-
-def _spread(v: Array, m: Array) -> Array:
-    """√(v − m²), where rounding can leave v − m² just below 0 and a NaN must stay one."""
+def _size(v: Array, m: Array | None = None) -> Array:
+    """√v, or √(v − m²), where rounding can leave v − m² just below 0 and a NaN must stay one."""
     xp = namespace(v)
+    if m is None:
+        return xp.sqrt(v)
     variance = v - m * m
     return xp.sqrt(xp.where(variance < 0, xp.zeros_like(v), variance))

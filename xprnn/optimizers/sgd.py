@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from .. import tree
-from ..types import Params
+from ..types import Array, Params
 from .base import Optimizer, Rate, Slots, check_number, check_rate, zeros
+from .leafwise import Numbers, leafwise
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,25 @@ class SGD(Optimizer):
         """The parameters and the state after one step along ``grads``."""
         rate, step = self.rate(state["step"]), state["step"] + 1
         if not self.momentum:
-            return tree.map(lambda p, g: p - rate * g, params, grads), {"step": step}
-        v = tree.map(lambda v, g: self.momentum * v + g, state["v"], grads)
-        way = tree.map(lambda v, g: g + self.momentum * v, v, grads) if self.nesterov else v
-        return tree.map(lambda p, d: p - rate * d, params, way), {"step": step, "v": v}
+            (moved,) = leafwise("SGD", _plain, (rate,), params, grads)
+            return moved, {"step": step}
+        name, rule = ("Momentum<true>", _nesterov) if self.nesterov else ("Momentum<false>", _heavy)
+        moved, v = leafwise(name, rule, (rate, self.momentum), params, grads, state["v"])
+        return moved, {"step": step, "v": v}
+
+
+def _plain(numbers: Numbers, p: Array, g: Array) -> tuple[Array, ...]:
+    (rate,) = numbers
+    return (p - rate * g,)
+
+
+def _heavy(numbers: Numbers, p: Array, g: Array, v: Array) -> tuple[Array, ...]:
+    rate, momentum = numbers
+    v = momentum * v + g
+    return p - rate * v, v
+
+
+def _nesterov(numbers: Numbers, p: Array, g: Array, v: Array) -> tuple[Array, ...]:
+    rate, momentum = numbers
+    v = momentum * v + g
+    return p - rate * (g + momentum * v), v

@@ -57,6 +57,12 @@ __device__ inline Stored store(Real x) {
 
 __device__ inline float exponential(float x) { return expf(x); }
 __device__ inline double exponential(double x) { return exp(x); }
+__device__ inline float logarithm(float x) { return logf(x); }
+__device__ inline double logarithm(double x) { return log(x); }
+__device__ inline float logarithm_1p(float x) { return log1pf(x); }
+__device__ inline double logarithm_1p(double x) { return log1p(x); }
+__device__ inline float square_root(float x) { return sqrtf(x); }
+__device__ inline double square_root(double x) { return sqrt(x); }
 __device__ inline float hyperbolic(float x) { return tanhf(x); }
 __device__ inline double hyperbolic(double x) { return tanh(x); }
 __device__ inline Real sigmoid(Real x) { return 1 / (1 + exponential(-x)); }
