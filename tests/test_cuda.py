@@ -261,6 +261,16 @@ def test_arguments_that_do_not_fit_are_told():
         kernel.step(cell, p | {"Wh": p["Wh"].astype("float32")}, x[0], s)
     with pytest.raises(ValueError, match=r"the state has the shape \(2, 3\), expected \(3, 3\)"):
         kernel.step(cell, p, x[0], (s[0], s[1][:2]))
+    with pytest.raises(TypeError, match=r"Wh is a numpy\.ma\S+, expected an array on the GPU: move it there"):
+        kernel.step(cell, p | {"Wh": np.ma.asarray(p["Wh"])}, x[0], s)
+    for mask, problem, words in (
+        (np.ones((2, 3)), ValueError, r"the mask has the shape \(2, 3\), expected \(2, 3, 1\)"),
+        (np.ones((2, 1, 1), bool), ValueError, r"the mask has the shape \(2, 1, 1\)"),
+        (np.ones((2, 3, 1)), TypeError, "the mask holds numbers of dtype float64, expected bool"),
+    ):
+        for tape in (True, False):
+            with pytest.raises(problem, match=words):
+                kernel.forward(cell, p, x, s, mask, False, tape)
     y, end, tape = kernel.forward(cell, p, x, s, None, False)
     with pytest.raises(TypeError, match="dys holds numbers of dtype float32"):
         kernel.backward(cell, p, tape, y.astype("float32"), end)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from emulation import MISSING, Emulated
 from emulation.build import NotCompiled, built
-from emulation.memory import run
+from emulation.memory import Struct, run
 
 from xprnn.gpu import blas
 
@@ -65,21 +65,22 @@ struct Numbers { double of[2]; };
 }"""
 
 
-def test_tuples_are_structs():
+def test_structs_are_given_by_value():
     x, y = floats(10), np.zeros(5, np.float32)
-    go(STRUCTS, ((0, x[:5], x[5:], 0), (10.0, 1.0), y))
+    places, numbers = Struct((0, x[:5], x[5:], 0)), Struct((10.0, 1.0))
+    go(STRUCTS, (places, numbers, y))
     np.testing.assert_array_equal(y, 10 * x[:5] + x[5:])
     for arguments, words in (
-        (((0, x, x), (1.0, 1.0), y), "argument 0 is 3 of kind t, the kernel takes a tuple of 4"),
-        (((0, x, x, 0), (1.0, 1), y), "argument 1 is of kind i, the kernel takes d"),
-        (((0, x, np.zeros(3), 0), (1.0, 1.0), y), "argument 0 is p of d, the kernel takes an array of f"),
-        ((x, (1.0, 1.0), y), "argument 0 is 1 of kind p, the kernel takes a tuple of 4"),
+        ((Struct((0, x, x)), numbers, y), "argument 0 is 3 of kind t, the kernel takes a tuple of 4"),
+        ((places, Struct((1.0, 1)), y), "argument 1 is of kind i, the kernel takes d"),
+        ((Struct((0, x, np.zeros(3), 0)), numbers, y), "argument 0 is p of d, the kernel takes an array of f"),
+        ((x, numbers, y), "argument 0 is 1 of kind p, the kernel takes a tuple of 4"),
     ):
         with pytest.raises(RuntimeError, match=words):
             go(STRUCTS, arguments)
 
 
-@pytest.mark.parametrize("argument", [None, "x", np.float32(1), True])
+@pytest.mark.parametrize("argument", [None, "x", np.float32(1), True, (1.0, 2.0)])
 def test_what_cupy_would_not_take_is_refused(argument):
     with pytest.raises(TypeError, match="arrays, integers and floats"):
         go(SCALE, (100, 2.0, argument, floats(100)))

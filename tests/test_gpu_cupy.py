@@ -14,7 +14,7 @@ from emulation.build import COMPILER
 from emulation.cupy_arrays import OnCuPy, cupy_without_gpu, unwrap, wrap
 from subjects import CELLS
 
-from xprnn import tree
+from xprnn import gpu, tree
 from xprnn.gpu import CUPY
 from xprnn.gpu import cupy as gpu_cupy
 from xprnn.kernels import cuda
@@ -70,7 +70,28 @@ def test_kernels_and_arrays_are_asked_for_as_cupy_has_them(no_gpu):
         CUPY.kernel("arrays.cu", "add_through", (("REAL", "double"),))
     with pytest.raises(no_gpu):
         CUPY.empty((2, 3), "uint16")
-    assert CUPY.owns(wrap(np.zeros(3))) and not CUPY.owns(np.zeros(3))
+
+
+def test_arrays_of_another_gpu_than_the_current_one_are_refused(monkeypatch):
+    runtime, x = cupy_without_gpu("cupy.cuda.runtime"), wrap(np.zeros(3))
+    monkeypatch.setattr(runtime, "getDevice", lambda: 0)
+    assert CUPY.owns(x) and not CUPY.owns(np.zeros(3))
+    monkeypatch.setattr(runtime, "getDevice", lambda: 1)
+    with pytest.raises(ValueError, match=r"on cuda:0, and .* on cuda:1: .*`with cupy\.cuda\.Device\(0\):`"):
+        gpu.device_for(x)
+    assert not CUPY.owns(np.zeros(3))
+
+
+def test_arrays_of_another_library_are_refused():
+    cupy_without_gpu()
+    case = Case(CELLS["LSTM"])
+    a, kernel = case.draw(), cuda.CUDA(device=OnCuPy(Emulated()))
+    p, x, s = tree.map(wrap, (a.p, a.x, a.s))
+    words = "is a numpy.ndarray, expected an array on the GPU: move it there"
+    for changed in ({"p": p | {"Wh": a.p["Wh"]}}, {"x": a.x}, {"s": a.s}, {"mask": np.ones((*a.x.shape[:2], 1), bool)}):
+        given = {"p": p, "x": x, "s": s, "mask": None} | changed
+        with pytest.raises(TypeError, match=words):
+            kernel.forward(case.cell, **given, reverse=False)
 
 
 @pytest.mark.parametrize("problem", ["CompileException", "RuntimeError"])
@@ -146,12 +167,19 @@ def test_products_are_those_of_matrices(dtype, precision, compute, monkeypatch):
     assert fake.asked == (7, compute, -1)
 
 
+def test_a_launch_hands_its_arguments_on_as_they_are(monkeypatch):
+    asked, arguments = [], (3, 0.5, np.zeros(2))
+    monkeypatch.setattr(gpu_cupy, "_function", lambda *_: lambda *given: asked.append(given))
+    CUPY.kernel("arrays.cu", "copy")(2, 64, arguments)
+    assert asked == [((2,), (64,), arguments)] and asked[0][2] is arguments
+
+
 def test_what_a_launch_hands_on_is_what_cupy_takes(no_gpu):
     """CuPy looks at all arguments before it asks for a GPU; a function that was never loaded does for that."""
     function = cupy_without_gpu("cupy.cuda.function").Function
     kernel, anywhere = function.__new__(function), SimpleNamespace(ptr=0)
     x = wrap(np.zeros(3))
-    places, numbers = gpu_cupy._by_value((x[1:], 0, 2**40)), gpu_cupy._by_value((1.0, -2.5))
+    places, numbers = CUPY.struct((x[1:], 0, 2**40)), CUPY.struct((1.0, -2.5))
     assert places.tobytes() == struct.pack("QQQ", x.data.ptr + 8, 0, 2**40)
     assert numbers.tobytes() == struct.pack("dd", 1.0, -2.5)
     with pytest.raises(no_gpu):

@@ -8,7 +8,7 @@ import numpy as np
 from xprnn.gpu.sources import source
 
 from .build import MISSING, built
-from .memory import run
+from .memory import Struct, run
 from .products import Products
 
 __all__ = ["MISSING", "Emulated"]
@@ -35,6 +35,9 @@ class Emulated:
     def empty(self, shape, dtype):
         dtype = np.dtype(dtype)
         return np.full(shape, np.nan if dtype.kind == "f" else np.iinfo(dtype).max, dtype)
+
+    def struct(self, values):
+        return Struct(values)
 
     def kernel(self, file, name, defines=()):
         library, barriers = built(edited(file, self.edits), defines)

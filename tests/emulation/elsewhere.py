@@ -22,15 +22,18 @@ class Elsewhere:
     def empty(self, shape, dtype):
         return self.wrap(self.emulated.empty(shape, dtype))
 
+    def struct(self, values):
+        return self.emulated.struct(self._unwrapped(values))
+
     def kernel(self, file, name, defines=()):
         launch = self.emulated.kernel(file, name, defines)
-        return lambda blocks, threads, arguments: launch(blocks, threads, self._argument(arguments))
+        return lambda blocks, threads, arguments: launch(blocks, threads, self._unwrapped(arguments))
 
     def product(self, precision="highest"):
         return ProductsElsewhere(self.emulated.product(precision), self.unwrap)
 
-    def _argument(self, a):
-        return tuple(map(self._argument, a)) if type(a) is tuple else self.unwrap(a) if self.owned(a) else a
+    def _unwrapped(self, values):
+        return tuple(self.unwrap(a) if self.owned(a) else a for a in values)
 
 
 @dataclass(frozen=True)

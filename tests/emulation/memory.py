@@ -10,6 +10,10 @@ MARGIN = 0 if SANITIZED else 1 << 14
 LETTERS = {"l": "q", "L": "Q"}  # NumPy has two names for 64 bits
 
 
+class Struct(tuple):
+    """The numbers, or the arrays, of a struct by value."""
+
+
 class Argument(ctypes.Structure):
     """As in emulator.h."""
 
@@ -51,7 +55,7 @@ def _argument(a, copies, tuples):
         return Argument(b"d", b" ", 1, int(np.float64(a).view(np.uint64)))
     if type(a) is int:
         return Argument(b"i", b" ", 1, a % 2**64)
-    if type(a) is tuple:
+    if type(a) is Struct:
         tuples.append((Argument * len(a))(*(_argument(b, copies, tuples) for b in a)))
         return Argument(b"t", b" ", len(a), ctypes.addressof(tuples[-1]))
     raise TypeError(f"a kernel takes arrays, integers and floats, not {a!r}")

@@ -36,8 +36,16 @@ class CuPyDevice:
     """Kernels by NVRTC, which CuPy keeps on disk, and products by cuBLAS, on CuPy's current device and stream."""
 
     def owns(self, x: Array) -> bool:
-        """Whether x is an array of CuPy."""
-        return array_api_compat.is_cupy_array(x)
+        """Whether x is an array of CuPy; ValueError if it lies on a GPU that is not the current one."""
+        if not array_api_compat.is_cupy_array(x):
+            return False
+        import cupy
+
+        there, current = x.data.device_id, cupy.cuda.runtime.getDevice()
+        if there != current:
+            within = f"do this within `with cupy.cuda.Device({there}):`"
+            raise ValueError(f"an array is on cuda:{there}, and kernels are launched on cuda:{current}: {within}")
+        return True
 
     def empty(self, shape: Shape, dtype: object) -> Array:
         """A dense array of undefined numbers, in memory that CuPy keeps at hand."""
@@ -45,12 +53,20 @@ class CuPyDevice:
 
         return cupy.empty(shape, dtype=dtype)
 
+    def struct(self, values: tuple) -> np.ndarray:
+        """The values as CuPy gives a struct to a kernel: one element of many bytes."""
+        if type(values[0]) is float:
+            numbers = np.array(values, "f8")
+        else:
+            numbers = np.array([a if type(a) is int else a.data.ptr for a in values], "u8")
+        return numbers.view(f"V{8 * len(values)}")
+
     def kernel(self, file: str, name: str, defines: Defines = ()) -> Launch:
         """The kernel ``name`` of the source ``file``; BackendError with what mends it if it cannot be compiled."""
         function = _function(file, name, defines)
 
         def launch(blocks: int, threads: int, arguments: tuple) -> None:
-            function((blocks,), (threads,), tuple(_by_value(a) if type(a) is tuple else a for a in arguments))
+            function((blocks,), (threads,), arguments)
 
         return launch
 
@@ -114,15 +130,6 @@ def _function(file: str, name: str, defines: Defines) -> Any:
     except (compiler.CompileException, RuntimeError, ImportError, OSError) as error:
         raise BackendError(*explained(file, str(error), cupy.__version__)) from error
     return function
-
-
-def _by_value(values: tuple) -> np.ndarray:
-    """Arrays (their places) and integers, or floats, as CuPy gives a struct to a kernel: one element of many bytes."""
-    if type(values[0]) is float:
-        numbers = np.array(values, "f8")
-    else:
-        numbers = np.array([a if type(a) is int else a.data.ptr for a in values], "u8")
-    return numbers.view(f"V{8 * len(values)}")
 
 
 def options(defines: Defines) -> tuple[str, ...]:

@@ -1,7 +1,7 @@
 """What is asked of a GPU, so that the same host code runs on any that answers it."""
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol
 
 from ..types import Array, Shape
 
@@ -21,8 +21,8 @@ class Launch(Protocol):
         """Run it with so many blocks of so many threads.
 
         arguments: arrays for pointers, of which the kernel sees the first number's place and no strides; 0 for a null
-                   pointer; integers for ``long long``, floats for ``double``. A tuple of such, of one kind, is a
-                   struct with the array ``of`` of as many, by value; all arguments together have 4096 bytes.
+                   pointer; integers for ``long long``, floats for ``double``; what the device's ``struct`` gives.
+                   All together have 4096 bytes.
         """
 
 
@@ -40,10 +40,16 @@ class Device(Protocol):
     """A GPU, or what stands in for one. It knows its arrays; all it does is done in the order in which it was asked."""
 
     def owns(self, x: Array) -> bool:
-        """Whether kernels can be launched on x."""
+        """Whether x is an array of this kind; ValueError if it lies on a GPU that is not the current one."""
 
     def empty(self, shape: Shape, dtype: object) -> Array:
         """A dense array of undefined numbers."""
+
+    def struct(self, values: tuple) -> Any:
+        """Arrays, null pointers and integers, or floats, as a kernel takes a struct with the array ``of`` of as many.
+
+        It holds places and not the arrays: they are to live until the launch.
+        """
 
     def kernel(self, file: str, name: str, defines: Defines = ()) -> Launch:
         """The kernel ``name`` of the source ``file``, compiled at its first use."""

@@ -8,8 +8,9 @@ _INCLUDE = re.compile(r'^#include "([^"]+)"\n', re.MULTILINE)
 
 @functools.cache
 def source(file: str) -> str:
-    """The text of ``file`` with all that it includes in its place, each once."""
-    return _inlined(file, set())
+    """The text of ``file`` with all that it includes in its place, each once, in ASCII."""
+    # CuPy writes it down in the locale's encoding, which may lack what only comments have.
+    return _inlined(file, set()).encode("ascii", "replace").decode()
 
 
 def _inlined(file: str, seen: set[str]) -> str:

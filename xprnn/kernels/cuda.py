@@ -2,7 +2,8 @@
 
 What needs no state is multiplied for all steps at once: x's part of the gates on the way there, dx and all gradients of
 weights on the way back. A step is one product with Wh and one launch for gates, masks, dropout, state and output; two
-of each for ``GRUResetBefore``. No sum is made in an order that could change from run to run.
+of each for ``GRUResetBefore``. No sum of ours is made in an order that could change from run to run; cuBLAS promises
+the same of its own while one stream is active, and with more under CUBLAS_WORKSPACE_CONFIG=:4096:8 in the environment.
 """
 
 from dataclasses import dataclass
@@ -73,7 +74,7 @@ class CUDA:
         self, cell: Cell, p: Params, x: Array, s: tuple, mask: Array | None, reverse: bool, tape: bool = True
     ) -> tuple[Array, tuple, Any]:
         """Walk x (T, B, D) from the state s -> ys (T, B, H), the last state, the tape (None unless ``tape``)."""
-        check(self._kind(cell), cell.hidden, p, x, s)
+        check(self.device, self._kind(cell), cell.hidden, p, x, s, mask)
         (T, B, _), H, work = x.shape, cell.hidden, self._job(cell, p, x)
         if not tape:
             return self._outputs(work, x, s, mask, reverse)
@@ -113,7 +114,7 @@ class CUDA:
         It is exact whatever the precision, and takes the weights as they are whatever the storage.
         """
         kind = self._kind(cell)
-        check(kind, cell.hidden, p, x, s)
+        check(self.device, kind, cell.hidden, p, x, s)
         return step(self.device, kind, p, x, s)
 
     def backward(self, cell: Cell, p: Params, tape: Tape, dys: Array | None, ds: tuple) -> tuple[Array, tuple, Params]:
@@ -121,9 +122,9 @@ class CUDA:
         (states, B, H), work = tape.h.shape, self._job(cell, p, tape.h)
         T, kind, features = states - 1, work.kind, tape.x.shape[1]
         if dys is not None:
-            fit("dys", dys, (T, B, H), tape.h)
+            fit(self.device, "dys", dys, (T, B, H), tape.h.dtype)
         for a in ds:
-            fit("ds", a, (B, H), tape.h)
+            fit(self.device, "ds", a, (B, H), tape.h.dtype)
         d = work.many(T, B, kind.columns * H)
         before = _walk_back(work, tape, p["Wh"], dys, ds, d)
         flat, dx = rows(d), work.empty(T, B, features)

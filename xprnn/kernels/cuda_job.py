@@ -122,24 +122,30 @@ def job(device: Device, kind: Kind, precision: str, storage: str | None, p: Para
     return replace(raw, Wx=raw.stored(raw.Wx), Wh=raw.stored(raw.Wh), **whole)
 
 
-def check(kind: Kind, H: int, p: Params, x: Array, s: tuple) -> None:
+def check(device: Device, kind: Kind, H: int, p: Params, x: Array, s: tuple, mask: Array | None = None) -> None:
     """Raise ValueError or TypeError unless all fits x (..., B, D): a kernel reads whatever it is told to."""
+    fit(device, "x", x, x.shape, x.dtype)
     (B, D), G = x.shape[-2:], (kind.columns - kind.first_drive) * H
     whole = {"Wx": (D, G), "Wh": (H, G), "b": (G,), "bx": (G,), "bh": (G,), "Wc": (3 * H,), "keep": (B, H)}
     for name, a in p.items():
         if name not in whole:
             raise ValueError(f"the cell has no parameter {name!r}, only some of {', '.join(whole)}")
-        fit(name, a, whole[name], x)
+        fit(device, name, a, whole[name], x.dtype)
     for a in s:
-        fit("the state", a, (B, H), x)
+        fit(device, "the state", a, (B, H), x.dtype)
+    if mask is not None:
+        fit(device, "the mask", mask, (*x.shape[:-1], 1), "bool")
 
 
-def fit(name: str, a: Array, shape: tuple[int, ...], like: Array) -> None:
-    """Raise ValueError or TypeError unless a has this shape, and the dtype of ``like``."""
+def fit(device: Device, name: str, a: Array, shape: tuple[int, ...], dtype: Any) -> None:
+    """Raise ValueError or TypeError unless a is an array of the device's with this shape and dtype."""
+    if not device.owns(a):
+        kind = type(a)
+        raise TypeError(f"{name} is a {kind.__module__}.{kind.__name__}, expected an array on the GPU: move it there")
     if a.shape != shape:
         raise ValueError(f"{name} has the shape {a.shape}, expected {shape}")
-    if a.dtype != like.dtype:
-        raise TypeError(f"{name} holds numbers of dtype {a.dtype}, expected {like.dtype}")
+    if a.dtype != dtype:
+        raise TypeError(f"{name} holds numbers of dtype {a.dtype}, expected {dtype}")
 
 
 def dense(device: Device, a: Array) -> Array:

@@ -20,7 +20,7 @@ def root(device: Device, leaves: Sequence[Array], limit: float = 1.0) -> tuple[A
     count = sum(blocks for _, blocks in some)
     parts, squares, first = device.empty((count, 2), dtype), device.kernel("clip.cu", "squares", numbers), 0
     for (size, ends, columns), blocks in some:
-        squares(blocks, WIDTH, (size, ends, table(*columns), first, parts))
+        squares(blocks, WIDTH, (size, device.struct(ends), device.struct(table(*columns)), first, parts))
         first += blocks
     length, factor = device.empty((), dtype), device.empty((), dtype)
     device.kernel("clip.cu", "root", numbers)(1, WIDTH, (count, parts, limit, length, factor))
@@ -43,5 +43,6 @@ def _each(device: Device, name: str, grads: Params, argument: Array | float) -> 
     results = {path: device.empty(leaf.shape, leaf.dtype) for path, leaf in flat.items()}
     kernel = device.kernel("clip.cu", name, real(next(iter(flat.values()))))
     for size, ends, (old, new) in groups([(flat[path], results[path]) for path in flat]):
-        kernel(*grid(size), (size, ends, table(old), argument, table(new)))
+        ends, before, after = map(device.struct, (ends, table(old), table(new)))
+        kernel(*grid(size), (size, ends, before, argument, after))
     return tree.fill(grads, results)

@@ -32,5 +32,5 @@ def _at_once(device: Device, name: str, numbers: Numbers, rows: Sequence[Sequenc
     pairs = [[*before, *after] for before, after in zip(rows, moved, strict=True)]
     for size, ends, columns in groups(pairs):
         before, after = columns[: len(rows[0])], columns[len(rows[0]) :]
-        update(*grid(size), (size, ends, table(*before), table(*after), numbers))
+        update(*grid(size), (size, *map(device.struct, (ends, table(*before), table(*after), numbers))))
     return moved

@@ -16,7 +16,7 @@ class Group(NamedTuple):
     """Some of the leaves, in columns.
 
     size:    the numbers in a column.
-    ends:    where each leaf ends in a column, as an argument of a kernel.
+    ends:    where each leaf ends in a column, as a device makes a struct of.
     columns: of each tree its leaves, dense.
     """
 
@@ -36,5 +36,5 @@ def groups(rows: Sequence[Sequence[Array]]) -> Iterator[Group]:
 
 
 def table(*columns: Sequence[Array]) -> tuple:
-    """The columns of a group, each filled up to what a launch takes, as an argument of a kernel."""
+    """The columns of a group, each filled up to what a launch takes, as a device makes a struct of."""
     return tuple(itertools.chain.from_iterable((*column, *(0,) * (MANY - len(column))) for column in columns))
