@@ -6,7 +6,8 @@
 All meetings of the plan (gpu_plan.py) take place in one process (gpu_worker.py), where those who meet get the same
 questions in turns (gpu_duel.py) and every output that is timed is held to float64 (gpu_judge.py). Each part has its
 share of the time, and what was not reached is said to be so. Should that process die, another goes on behind the
-meeting in which it died. Writes FILE.json and FILE.md; ends with 1 if xprnn failed or was wrong anywhere.
+meeting in which it died. Writes FILE.json and FILE.md again and again, with all that there is by then; ends with 1 if
+xprnn failed or was wrong anywhere.
 
 Needs CuPy, and for the others torch and JAX. A dry run goes the same way on the CPU, with tiny sizes and without times.
 """
@@ -27,6 +28,7 @@ import machine
 HERE = Path(__file__).resolve().parent
 RESERVE = 15  # seconds for the last meeting to end, and for the report
 STUCK = 150  # seconds in which the worker must say something
+EVERY = 10  # seconds between two reports: no more is lost, should this process be killed
 
 
 def options():
@@ -42,7 +44,10 @@ def options():
 
 
 def listen(command, environment, last):
-    """What a process prints, from JSON, line by line, and how it ended; when silent for too long it is killed."""
+    """What a process prints, from JSON, line by line, how it ended, and whether the time was over by then.
+
+    When it is silent for too long, or goes on after ``last``, it is killed.
+    """
     process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
     while True:
         watch = threading.Timer(min(STUCK, max(0.0, last - time.time())), process.kill)
@@ -53,11 +58,14 @@ def listen(command, environment, last):
             break
         yield json.loads(line)
     process.stdout.close()
-    yield {"ended": process.wait()}
+    yield {"ended": process.wait(), "over": time.time() >= last}
 
 
 def gather(chosen, began):
-    """Let all meetings take place -> what is told of the GPU, and by number the rows of each, or why there are none."""
+    """Let all meetings take place; yields after each of them what is told of the GPU, and what was found by then.
+
+    found: by a meeting's number its rows, or why there are none.
+    """
     last, count = began + 60 * chosen.minutes - RESERVE, len(gpu_plan.plan(chosen.parts))
     kept = {name: value for name, value in os.environ.items() if not name.startswith("XPRNN_")}
     environment = kept | {"XLA_PYTHON_CLIENT_PREALLOCATE": "false"}  # JAX would take most of the GPU's memory
@@ -72,23 +80,34 @@ def gather(chosen, began):
                 first = told["begins"]
             elif "rows" in told:
                 found[first] = told["rows"]
+                yield about, found
         if not about:
             raise SystemExit("the benchmark could not begin")
-        if told["ended"] == 0:
+        if told["ended"] == 0 or told["over"]:  # what the clock ends has not failed
             break
         found[first] = f"the process ended with {told['ended']}"
         first += 1
-    return about, found
+    yield about, found
 
 
-def main():
-    chosen, began = options(), time.time()
-    about, found = gather(chosen, began)
+def report(chosen, here, began, about, found):
+    """Write what there is by now -> the result."""
     entries = gpu_plan.plan(chosen.parts)
-    result = {"machine": machine.describe(), "gpu": about[0], "GPU at the end": about[-1].get("now")}
+    result = {"machine": here, "gpu": about[0], "GPU at the end": about[-1].get("now") if about[1:] else None}
     result |= {"minutes": round((time.time() - began) / 60, 1), "dry run": chosen.dry_run}
     result |= gpu_report.sorted_out(entries, found)
     gpu_report.write(result, entries, chosen.output)
+    return result
+
+
+def main():
+    chosen, began, written = options(), time.time(), 0.0
+    here = machine.describe()  # which imports xprnn: what is missing shows now, not when the time has been spent
+    for about, found in gather(chosen, began):
+        if time.time() - written >= EVERY:
+            report(chosen, here, began, about, found)
+            written = time.time()
+    result = report(chosen, here, began, about, found)
     print(chosen.output.with_suffix(".md").read_text(), end="")
     sys.exit(1 if gpu_report.ours(result["problems"]) else 0)
 

@@ -96,7 +96,7 @@ def _turn(side, papers, place, number, calls, first):
     """A contestant's turn -> the seconds of a call, and the largest errors of all answers that were timed.
 
     Half as many calls come before that do not count. An answer is overwritten when it has been judged: it must not be
-    found where the next one should be written.
+    found where the next one should be written. Of JAX's answers, and of torch's in 16 bits, only copies are.
     """
     contestant, questions = side
     work, drawn = _work(contestant, number), [(first + n) % len(papers) for n in range(calls)]

@@ -13,6 +13,7 @@ WHEELS = (
     "jax-cuda13-plugin",
 )  # fmt: skip
 CARD = ("name", "driver_version", "memory.total", "power.limit", "clocks.max.sm", "clocks.max.mem")
+SHORT = 1 / 3  # of the memory: less than this must be free before any is given back
 NOW = ("clocks.sm", "clocks.mem", "temperature.gpu", "power.draw")
 
 
@@ -68,10 +69,16 @@ def by_host(wait):
 
 
 def free(place):
-    """Give back the memory that the libraries keep at hand, for one another."""
+    """Give back the memory that the libraries keep at hand, for one another, where little of it is left.
+
+    Not otherwise: they would have to ask the driver for each array again.
+    """
     if place.device == "cuda":
         import cupy
 
+        left, whole = cupy.cuda.runtime.memGetInfo()
+        if left >= SHORT * whole:
+            return
         cupy.get_default_memory_pool().free_all_blocks()
         try:
             import torch

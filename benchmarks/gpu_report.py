@@ -49,14 +49,16 @@ def ours(problems):
 
 
 def write(result, entries, path):
-    """Write path.json and path.md."""
+    """Write path.json and path.md, in place of older ones as soon as they are whole."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.with_suffix(".json").write_text(compact(result) + "\n")
     parts = [head(result), *unfinished(result)]
     if not result["dry run"]:
         parts += [means(result["table"]), losses(result["table"])]
     parts += [section(part, entries, result) for part in dict.fromkeys(entry.part for entry in entries)]
-    path.with_suffix(".md").write_text("\n\n".join(filter(None, parts)) + "\n")
+    for suffix, text in ((".json", compact(result)), (".md", "\n\n".join(filter(None, parts)))):
+        made = path.with_suffix(suffix + ".part")
+        made.write_text(text + "\n")
+        made.replace(path.with_suffix(suffix))
 
 
 def head(result):
@@ -139,6 +141,7 @@ def section(part, entries, result):
     if part == "epoch":
         return text + (_epoch(rows[0]["found"]) if rows else "See above.")
     mine = [(number, entry) for number, entry in enumerate(entries) if entry.part == part]
+    mine.sort(key=lambda each: (each[1].case.cell, each[1].case.H))
     names, lines = list(dict.fromkeys(name for _, entry in mine for name in entry.names)), []
     for (number, entry), passes in itertools.product(mine, PASSES):
         here = those(rows, number=number, passes=passes)

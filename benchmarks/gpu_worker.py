@@ -2,6 +2,7 @@
 
 import functools
 import json
+import os
 import sys
 import time
 
@@ -13,17 +14,14 @@ import gpu_plan
 from gpu_peers import allow_tf32
 
 
-def tell(**what):
-    print(json.dumps(what), flush=True)
-
-
 def attend(parts, last, first, dry):
-    """All meetings of these parts from the ``first`` on, but for those whose part has had its share of the time.
+    """What there is to tell, piece by piece, of all meetings of these parts from the ``first`` on.
 
-    What there is until ``last`` is shared out when the libraries are there, which may take long the first time.
+    Those whose part has had its share of the time are left out. What there is until ``last`` is shared out when the
+    libraries are there, which may take long the first time.
     """
     place = gpu_place.cpu() if dry else gpu_place.gpu()
-    tell(about=gpu_place.describe(place))
+    yield {"about": gpu_place.describe(place)}
     entries = gpu_plan.plan(parts)
     until = gpu_plan.ends({entry.part for entry in entries[first:]}, time.time(), last)
     if dry:
@@ -31,21 +29,21 @@ def attend(parts, last, first, dry):
     meet, train = meetings(entries, place, dry), functools.partial(training, place, dry)
     for number, entry in enumerate(entries[first:], first):
         if time.time() < until[entry.part]:
-            tell(begins=number)
+            yield {"begins": number}
             rows, problem = gpu_duel.attempt(place, meet if entry.case else train, entry)
-            tell(rows=rows or problem)
-    tell(about=gpu_place.describe(place))
+            yield {"rows": rows or problem}
+    yield {"about": gpu_place.describe(place)}
 
 
 def meetings(entries, place, dry):
     """A function from a meeting to its rows. It keeps the last exam; a dry run, where many are the same, all rows."""
 
-    @functools.lru_cache(maxsize=1)
+    @latest
     def exam(case):
         gpu_place.free(place)
         return gpu_judge.exam(case, place.xp)
 
-    @functools.lru_cache(maxsize=1)
+    @latest
     def papers(case, most):
         return list(gpu_judge.papers(exam(case._replace(B=most)), case))
 
@@ -53,9 +51,23 @@ def meetings(entries, place, dry):
         case, cases = entry.case, [other.case for other in entries if other.case]
         most = max(other.B for other in cases if other._replace(B=case.B) == case)
         questions = papers(case, most)
+        gpu_place.free(place)  # the exam's own memory, before the contestants' libraries ask for theirs
         return gpu_duel.meet(entry, exam(case._replace(B=most)).weights, questions, place, timed=not dry)
 
     return functools.cache(meet) if dry else meet
+
+
+def latest(make):
+    """``make``, but what it made last is kept until it is asked for another: that is dropped before this is made."""
+    kept = {}
+
+    def found(*key):
+        if key not in kept:
+            kept.clear()
+            kept[key] = make(*key)
+        return kept[key]
+
+    return found
 
 
 def training(place, dry, entry):
@@ -67,5 +79,13 @@ def training(place, dry, entry):
     return [{"part": entry.part, "mode": entry.mode, "found": found}]
 
 
+def main(task):
+    """Print what there is to tell, a line each; what any library prints, from C too, goes to stderr."""
+    with os.fdopen(os.dup(1), "w") as lines:
+        os.dup2(2, 1)
+        for told in attend(**json.loads(task)):
+            print(json.dumps(told), file=lines, flush=True)
+
+
 if __name__ == "__main__":
-    attend(**json.loads(sys.argv[1]))
+    main(sys.argv[1])

@@ -158,23 +158,13 @@ def run_pytest(tmp_path, *arguments):
     """A run of a small test file with this directory's conftest."""
     (tmp_path / "test_one.py").write_text("def test_any(backend): print('on', backend.name)\ndef test_none(): pass\n")
     here = os.path.dirname(__file__)
-    command = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "-q",
-        "-rs",
-        "-s",
-        "-p",
-        "conftest",
-        "-p",
-        "no:cacheprovider",
-        *arguments,
-    ]
-    paths = os.pathsep.join(filter(None, [here, *sys.path]))
+    options = ["-q", "-rs", "-s", "-p", "conftest", "-p", "no:cacheprovider", *arguments]
+    # Options of the run that this test is part of are not those of the other.
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, [here, *sys.path])), "PYTEST_ADDOPTS": ""}
     return subprocess.run(
-        [*command, str(tmp_path)], env=os.environ | {"PYTHONPATH": paths}, capture_output=True, text=True, cwd=tmp_path
-    )
+        [sys.executable, "-m", "pytest", *options, str(tmp_path)], env=environment, capture_output=True, text=True,
+        cwd=tmp_path,
+    )  # fmt: skip
 
 
 def test_option_backend_runs_one_row_and_the_tests_without(tmp_path):

@@ -212,6 +212,17 @@ def test_each_contestant_runs_its_own_kernel_in_its_turn(mode, least, most, monk
         assert not any(one["wrong"] for one in found.values())
 
 
+def test_jax_is_right():
+    jax = pytest.importorskip("jax")
+    before = jax.config.jax_default_matmul_precision
+    _, rows = meeting("xprnn", "jax", case=Case("GRU", 4, 2, 3, 5))
+    jax.config.update("jax_default_matmul_precision", before)
+    for row, count in zip(rows, (1, 6), strict=True):
+        found = row["found"]["jax"]
+        assert found["says"] == "lax.scan" and len(found["errors"]) == count and not found["wrong"]
+        assert 0 < max(found["errors"].values()) < 1e-6
+
+
 def test_the_host_s_clock_waits():
     seconds, found = gpu_place.by_host(lambda found: time.sleep(0.05))(lambda: "done")
     assert found == "done" and 0.05 <= seconds < 1
