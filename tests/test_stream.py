@@ -141,6 +141,34 @@ def test_a_step_of_another_shape_is_looked_at(backend):
     near(stream(a.x[0, 1, :]), model(a.x)[0, 1, :])
 
 
+def test_steps_that_look_alike_are_looked_at_once(backend, monkeypatch):
+    a, model, looked = Arrays(backend), recurrent(backend), []
+    enter = xr.stream.Stream._enter
+    monkeypatch.setattr(xr.stream.Stream, "_enter", lambda self, x_t: (looked.append(x_t), enter(self, x_t)))
+    stream = model.stream()
+    near(walked(stream, a.x), model(a.x))
+    assert len(looked) == 1
+    stream.state = stream.state
+    stream(a.x[:, 0, ...])
+    assert len(looked) == 2
+
+
+@pytest.mark.parametrize("library", ["torch", "array_api_strict"])
+def test_what_is_refused_is_refused_after_a_step_too(library):
+    pytest.importorskip(library)
+    a = Arrays(xr.backend(library, "float64"))
+    stream = recurrent(a.backend).stream()
+    stream(a.x[:, 0, ...])
+    if library == "torch":
+        others = a.x[:, 0, ...].requires_grad_(), a.x[:, 0, ...].to("meta"), xr.to_numpy(a.x)[:, 0]
+    else:
+        others = xr.backend("array_api_strict:device1", "float64").asarray(a.x[:, 0, ...]), xr.to_numpy(a.x)[:, 0]
+    for other in others:
+        with pytest.raises(xr.BackendError, match="`x_t`"):
+            stream(other)
+    near(stream(a.x[:, 1, ...]), recurrent(a.backend)(a.x)[:, 1, ...])
+
+
 def test_a_stream_makes_the_parameters(backend):
     a = Arrays(backend)
     model = xr.Model(xr.GRU(H), backend)

@@ -78,6 +78,11 @@ class Backend:
             fix = "give real numbers (of complex ones, the two parts as two features)"
         raise BackendError(f"`{what}` is of dtype {x.dtype}, the model is {self} in {self.dtype}: {fix}")
 
+    def looks(self, x: Any) -> tuple | None:
+        """All of x that ``check`` looks at, and its shape; None for what it refuses as another library's."""
+        library = LIBRARIES[self.name]
+        return (library.where(x), x.dtype, x.shape, library.objection(x)) if library.owns(x) else None
+
     def _cast(self, xp: Namespace, x: Array, dtype: str | None) -> Array:
         """``x`` in ``dtype``, or by kind where that is None; an array of the namespace ``xp``."""
         floats = xp.isdtype(x.dtype, "real floating")

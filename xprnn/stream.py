@@ -35,7 +35,7 @@ class Stream:
         if shape is None or not door.has_time(model.layer, shape):
             raise ValueError(f"{model.layer} is not a model of sequences; call it")
         self._model, self._rank = model, len(shape)
-        self._known: tuple | None = None  # dtype and shape of the NumPy array that was looked at
+        self._known: tuple | None = None  # place, dtype and shape of the array that was looked at
         self.state = state
 
     @property
@@ -53,12 +53,13 @@ class Stream:
 
     def __call__(self, x_t: Array) -> Array:
         """The output of the next step, (B, H), or (H,) for a single sequence."""
-        # An array of NumPy's is known by its dtype and shape: a step is too short to look at each again.
-        known = (x_t.dtype, x_t.shape) if is_numpy(x_t) else None
+        # Arrays that look alike are let in alike: a step is too short to look at each again.
+        plain = is_numpy(x_t)
+        known = (None, x_t.dtype, x_t.shape) if plain else self._model.backend.looks(x_t)
         if known is None or known != self._known or not self._entered:
             self._enter(x_t)
             self._known = known
-        if known:
+        if plain:
             return self._step(x_t)
         with self._model.backend.active():
             return self._step(x_t)
