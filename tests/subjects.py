@@ -39,6 +39,18 @@ CELLS = {
     "GRUResetBefore-bare": cells.GRUResetBefore(5, bias=False),
 }
 
+# Name -> a cell of so many units: those that the compiled kernel and the one for GPUs run.
+SIZED = {
+    "RNN": lambda hidden: cells.RNN(hidden),
+    "RNN-relu": lambda hidden: cells.RNN(hidden, "relu"),
+    "RNN-linear": lambda hidden: cells.RNN(hidden, "linear", bias=False),
+    "LSTM": lambda hidden: cells.LSTM(hidden),
+    "PeepholeLSTM": lambda hidden: cells.PeepholeLSTM(hidden, double_bias=True),
+    "GRU": lambda hidden: cells.GRU(hidden),
+    "GRU-bare": lambda hidden: cells.GRU(hidden, bias=False),
+    "GRUResetBefore": lambda hidden: cells.GRUResetBefore(hidden, double_bias=True),
+}
+
 _LSTM, _GRU = Direction(cells.LSTM(4)), Direction(cells.GRU(4), reverse=True, recurrent_dropout=0.3)
 _STACK = (cells.LSTM(5), cells.GRU(4), cells.RNN(3))
 _SHARED = Dense(3, "tanh")

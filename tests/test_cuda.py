@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from emulation import MISSING, Emulated
 from emulation.products import Products
-from subjects import CELLS
+from subjects import CELLS, SIZED
 
 from xprnn import cells
 from xprnn.backend import backend
@@ -18,16 +18,7 @@ from xprnn.testing import Case, compare
 pytestmark = pytest.mark.skipif(bool(MISSING), reason=MISSING)
 
 SIZES = (1, 2, 3, 5, 16, 31, 32, 33, 65)
-MADE = {
-    "RNN": lambda hidden: cells.RNN(hidden),
-    "RNN-linear": lambda hidden: cells.RNN(hidden, "linear", bias=False),
-    "LSTM": lambda hidden: cells.LSTM(hidden),
-    "PeepholeLSTM": lambda hidden: cells.PeepholeLSTM(hidden, double_bias=True),
-    "GRU": lambda hidden: cells.GRU(hidden),
-    "GRU-bare": lambda hidden: cells.GRU(hidden, bias=False),
-    "GRUResetBefore": lambda hidden: cells.GRUResetBefore(hidden, double_bias=True),
-}
-EACH_CELL = pytest.mark.parametrize("make", MADE.values(), ids=MADE)
+EACH_CELL = pytest.mark.parametrize("make", SIZED.values(), ids=SIZED)
 
 
 def emulated(**options):
@@ -149,7 +140,7 @@ def test_storage_in_16_bits(make, storage, least, most):
     kernel = emulated(storage=storage)
     case = Case(
         make(20), backend("numpy", "float32"), kernel, features=20, steps=9, batch=5, padding="holes", dropout=0.3,
-        reverse=True,
+        reverse=True, seed=2,  # in which no relu is so near to its corner that rounding puts it on the other side
     )  # fmt: skip
     a = tame(case)
     exact = replace(case, backend=backend("numpy", "float64"), kernel=loop).run(a)

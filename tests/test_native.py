@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from subjects import CELLS
+from subjects import CELLS, SIZED
 
 from xprnn import cells
 from xprnn.backend import backend
@@ -21,17 +21,7 @@ pytestmark = pytest.mark.skipif(not cpu.INSTRUCTIONS, reason="the kernel for CPU
 EACH_SET = pytest.mark.parametrize("instructions", cpu.INSTRUCTIONS)
 
 SIZES = (1, 2, 3, 5, 15, 16, 17, 31, 32, 33, 63, 64, 65, 100)
-MADE = {
-    "RNN": lambda hidden: cells.RNN(hidden),
-    "RNN-relu": lambda hidden: cells.RNN(hidden, "relu"),
-    "RNN-linear": lambda hidden: cells.RNN(hidden, "linear", bias=False),
-    "LSTM": lambda hidden: cells.LSTM(hidden),
-    "PeepholeLSTM": lambda hidden: cells.PeepholeLSTM(hidden, double_bias=True),
-    "GRU": lambda hidden: cells.GRU(hidden),
-    "GRU-bare": lambda hidden: cells.GRU(hidden, bias=False),
-    "GRUResetBefore": lambda hidden: cells.GRUResetBefore(hidden, double_bias=True),
-}
-EACH_CELL = pytest.mark.parametrize("make", MADE.values(), ids=MADE)
+EACH_CELL = pytest.mark.parametrize("make", SIZED.values(), ids=SIZED)
 
 
 def curve(instructions, logistic, x):
