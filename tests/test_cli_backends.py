@@ -166,7 +166,7 @@ def test_the_kernel_for_gpus_is_described_as_it_runs():
 
 def test_which_kernel_runs_which_cell():
     common = "RNN, LSTM, PeepholeLSTM, GRU, GRUResetBefore"
-    rest = "LayerNormLSTM, ProjectedLSTM, GeneralLSTM, GeneralGRU"
+    rest = "LayerNormLSTM, Zoneout, ProjectedLSTM, GeneralLSTM, GeneralGRU"
     here = f"cpu runs {common}; loop runs {rest}" if cpu.INSTRUCTIONS else "loop runs every cell"
     assert backends.takes("numpy") == f"on numpy, whatever the shape, {here}"
     told = elsewhere("[backends.takes('numpy')]", XPRNN_KERNEL="loop")

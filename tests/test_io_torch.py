@@ -80,6 +80,7 @@ REFUSED = [
     (PeepholeLSTM(4), TypeError, r"PyTorch has no PeepholeLSTM\(hidden=4.*only RNN with tanh or relu, LSTM"),
     (GRU(4, reset_after=False), TypeError, "GRUResetBefore"),
     (LayerNormLSTM(4), TypeError, "PyTorch has no LayerNormLSTM"),
+    (Recurrent(cells.Zoneout(cells.GRU(4), (0.1,))), TypeError, "PyTorch has no Zoneout"),
     (RNN(4, activation="softplus"), TypeError, "activation='softplus'"),
     (LSTM(4, bidirectional=True, merge="sum"), ValueError, "merge='sum'"),
     (LSTM(4, reverse=True), ValueError, "only runs backwards"),

@@ -10,6 +10,7 @@ from .lstm import LSTM
 from .peephole_lstm import PeepholeLSTM
 from .projected_lstm import ProjectedLSTM
 from .rnn import RNN
+from .zoneout import Zoneout
 
 __all__ = [
     "GRU",
@@ -22,4 +23,5 @@ __all__ = [
     "LayerNormLSTM",
     "PeepholeLSTM",
     "ProjectedLSTM",
+    "Zoneout",
 ]
