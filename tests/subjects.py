@@ -45,6 +45,10 @@ CELLS = {
     "Zoneout-projected-bare": cells.Zoneout(cells.ProjectedLSTM(5, 3, bias=False), (0.0, 0.5)),
 }
 
+# Those that the compiled kernel and the one for GPUs run.
+OTHERS = ("RNN-softplus", "General", "LayerNorm", "Projected", "Zoneout")
+COMMON = {name for name in CELLS if not name.startswith(OTHERS)}
+
 # Name -> a cell of so many units: those that the compiled kernel and the one for GPUs run.
 SIZED = {
     "RNN": lambda hidden: cells.RNN(hidden),
