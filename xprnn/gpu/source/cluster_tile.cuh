@@ -68,6 +68,8 @@ template <int OUTPUTS, int TERMS>
 struct Exact {
     static constexpr int GROUPS = divided_up(OUTPUTS, 4), FOURS = divided_up(TERMS, 4 * SPLIT), WORKERS = GROUPS * SPLIT;
     static constexpr int PIECES = 4 * FOURS, PITCH = 4 * FOURS * SPLIT, WIDTH = 4 * GROUPS;
+    static constexpr int AT_ONCE = ROWS < 4 ? ROWS : 4;  // as registers allow
+    static_assert(ROWS % AT_ONCE == 0, "rows come in fours");
     Weights<PIECES, WORKERS> weights;
 
     __device__ static Term place(int piece, int worker, int word) {
@@ -76,15 +78,22 @@ struct Exact {
 
     __device__ void multiply(const unsigned* operands, Real* partial) const {
         if (threadIdx.x >= WORKERS) return;
-        const int group = threadIdx.x % GROUPS, part = threadIdx.x / GROUPS;
-        Real sums[ROWS][4] = {};
+        const int part = threadIdx.x / GROUPS;
+        operands += part * 4;
+        partial += part * ROWS * WIDTH + threadIdx.x % GROUPS * 4;
+#pragma unroll 1
+        for (int row = 0; row < ROWS; row += AT_ONCE) multiply_rows(operands + row * PITCH, partial + row * WIDTH);
+    }
+
+    __device__ void multiply_rows(const unsigned* operands, Real* partial) const {
+        Real sums[AT_ONCE][4] = {};
 #pragma unroll
         for (int n = 0; n < FOURS; ++n) {
             const Words w[4] = {
                 weights.piece(4 * n), weights.piece(4 * n + 1), weights.piece(4 * n + 2), weights.piece(4 * n + 3)};
 #pragma unroll
-            for (int row = 0; row < ROWS; ++row) {
-                const Words v = *reinterpret_cast<const Words*>(operands + row * PITCH + (n * SPLIT + part) * 4);
+            for (int row = 0; row < AT_ONCE; ++row) {
+                const Words v = *reinterpret_cast<const Words*>(operands + row * PITCH + n * SPLIT * 4);
 #pragma unroll
                 for (int output = 0; output < 4; ++output)
 #pragma unroll
@@ -93,11 +102,11 @@ struct Exact {
             }
         }
 #pragma unroll
-        for (int row = 0; row < ROWS; ++row) {
+        for (int row = 0; row < AT_ONCE; ++row) {
             Words out;
 #pragma unroll
             for (int output = 0; output < 4; ++output) out.word[output] = __float_as_uint(sums[row][output]);
-            *reinterpret_cast<Words*>(partial + (part * ROWS + row) * WIDTH + group * 4) = out;
+            *reinterpret_cast<Words*>(partial + row * WIDTH) = out;
         }
     }
 };
