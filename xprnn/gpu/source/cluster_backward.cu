@@ -23,8 +23,8 @@ static_assert(Through::PACKED == PACKED_WORDS, "the host packs other weights");
 static_assert(sizeof(Room) + sizeof(Words) * Through::REST == SHARED_BYTES, "the host makes other room");
 static_assert(OURS <= THREADS, "a thread has one unit of one row");
 
-extern "C" __global__ void pack_backward(Index H, const Real* Wh, Words* packed) {
-    pack<Through>(packed, [=](int rank, int output, int term) {
+extern "C" __global__ void pack_backward(Index H, const Real* Wh, unsigned* packed) {
+    pack<Through>(reinterpret_cast<Words*>(packed), [=](int rank, int output, int term) {
         const int block = term / UNITS, unit = rank * UNITS + term % UNITS;
         const bool there = block < Cell::recurrents && unit < H && output < H;
         return there ? Wh[(output * Cell::recurrents + Cell::recurrent(block)) * H + unit] : Real(0);
@@ -137,7 +137,7 @@ __device__ inline void spread(const Real* partial, int rank, Real (&parts)[CLUST
 }
 
 extern "C" __global__ void __cluster_dims__(CLUSTER, 1, 1) __launch_bounds__(THREADS, 1)
-    cluster_backward(Index T, Index B, Index H, Index reverse, const Words* packed, const Real* saved, const Real* Wc,
+    cluster_backward(Index T, Index B, Index H, Index reverse, const unsigned* packed, const Real* saved, const Real* Wc,
                      const Real* keep, const bool* mask, Index mask_step, Index mask_row, const Real* h, const Real* c,
                      const Real* dy, Index dy_step, Index dy_row, const Real* dh, const Real* dc, Real* d, Real* new_dh,
                      Real* new_dc) {
@@ -148,7 +148,7 @@ extern "C" __global__ void __cluster_dims__(CLUSTER, 1, 1) __launch_bounds__(THR
     const Exchange exchange{room.arrived, HIDDEN * ROWS * sizeof(Real)};
     if (threadIdx.x == 0) exchange.begin();
     Through product;
-    product.take(packed + rank * Through::PACKED, reinterpret_cast<Words*>(&room + 1));
+    product.take(reinterpret_cast<const Words*>(packed) + rank * Through::PACKED, reinterpret_cast<Words*>(&room + 1));
     for (int n = threadIdx.x; n < ROWS * Through::PITCH; n += THREADS) room.gates[n] = 0;
     Own own(all, rank, static_cast<Index>(blockIdx.x) / CLUSTER * ROWS);
     cluster_meet();
