@@ -1,4 +1,4 @@
-"""How the blocks of a cluster divide a recurrent layer among them, and the room that this takes; see cluster_tile.cuh."""
+"""How the blocks of a cluster divide a recurrent layer, and the room that this takes; see cluster_tile.cuh."""
 
 from typing import NamedTuple
 
@@ -6,7 +6,7 @@ from ..gpu import PRECISIONS, Defines
 
 MOST_UNITS = 512
 AT_ONCE = 128
-"""The blocks that are hoped to be on a GPU at once: of its 132 multiprocessors some belong to no whole cluster."""
+"""The blocks that are taken to be on a GPU at once: of 132 multiprocessors some belong to no whole cluster."""
 
 
 class Tiling(NamedTuple):
@@ -74,7 +74,7 @@ BACK: Tilings = {
 
 def tiling(table: Tilings, precision: str, H: int, B: int) -> Tiling:
     """That of the fewest rows of which all B are on the GPU at once, or else that of the most rows."""
-    *smaller, most = next(some for limit, some in table[precision].items() if H <= limit)
+    *smaller, most = next(some for most_units, some in table[precision].items() if most_units >= H)
     return next((t for t in smaller if t.cluster * _up(B, t.rows) <= AT_ONCE), most)
 
 
@@ -106,7 +106,7 @@ def product(t: Tiling, precision: str, outputs: int, terms: int) -> Product:
 
 
 class Plan(NamedTuple):
-    """A launch: how the source is compiled, the threads of a block, its bytes of shared memory, its pieces of weights."""
+    """A launch: how the source is compiled, and a block's threads, bytes of shared memory and pieces of weights."""
 
     defines: Defines
     threads: int
