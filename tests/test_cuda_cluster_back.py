@@ -129,7 +129,7 @@ def test_a_walk_is_one_launch_and_one_more_for_the_weights():
 
     for steps in (3, 6):
         names.clear()
-        case, a = shaped("LSTM")
+        case, _ = shaped("LSTM")
         case = replace(case, steps=steps, kernel=replace(case.kernel, device=Counting()))
         case.both(case.place(case.draw()))
         assert names == {"pack_backward": 1, "cluster_backward": 1}

@@ -110,7 +110,9 @@ PLACES = {
     "first state in reverse": bug(THERE, "before == (reverse != 0)", "before == false"),
     "last state in reverse": bug(BACK, "(all.reverse ? 0 : all.T)", "all.T"),
     "state before in reverse": bug(BACK, "(t + (all.reverse != 0))", "t", cell="GRU"),
-    "strides of dys ignored": bug(BACK, "all.dy[t * all.dy_step + b * all.dy_row + j]", "all.dy[(t * all.B + b) * all.H + j]"),
+    "strides of dys ignored": bug(
+        BACK, "all.dy[t * all.dy_step + b * all.dy_row + j]", "all.dy[(t * all.B + b) * all.H + j]"
+    ),
 }  # fmt: skip
 BUGS = TIMING | PLACES
 
