@@ -66,7 +66,7 @@ BACK: Tilings = {
     "medium": {
         128: (Tiling(4, 8, 2, 1), Tiling(4, 16, 2, 1)),
         256: (Tiling(8, 8, 2), Tiling(8, 16, 2)),
-        512: (Tiling(16, 8, 2, 4), Tiling(16, 16, 2, 4)),
+        512: (Tiling(16, 8, 2, 4), Tiling(16, 16, 1)),
     },
 }
 """The same of the way back."""
