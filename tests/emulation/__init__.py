@@ -10,6 +10,7 @@ from xprnn.gpu.sources import source
 from .build import MISSING, built
 from .memory import Struct, run
 from .products import Products
+from .recorder import Mark, Recorder
 
 __all__ = ["MISSING", "Emulated"]
 
@@ -28,13 +29,15 @@ class Emulated:
     seed: int = 0
     edits: tuple[tuple[str, str, str], ...] = ()
     launches: itertools.count = field(default_factory=itertools.count, compare=False, repr=False)
+    recorder: Recorder = field(default_factory=Recorder, compare=False, repr=False)
 
     def owns(self, x):
         return type(x) is np.ndarray
 
     def empty(self, shape, dtype):
         dtype = np.dtype(dtype)
-        return np.full(shape, np.nan if dtype.kind == "f" else np.iinfo(dtype).max, dtype)
+        self.recorder.refuse("an array is made")
+        return np.full(shape, {"f": np.nan, "b": True}.get(dtype.kind) or np.iinfo(dtype).max, dtype)
 
     def struct(self, values):
         return Struct(values)
@@ -44,13 +47,25 @@ class Emulated:
         function = library[f"run_{name}"]
 
         def launch(blocks, threads, arguments):
+            self.recorder.do(once, blocks, threads, arguments)
+
+        def once(blocks, threads, arguments):
             seed = self.seed * 1_000_003 + next(self.launches)
             run(f"{name} of {file}", function, arguments, blocks, threads, barriers, seed)
 
         return launch
 
     def product(self, precision="highest"):
-        return Products(precision)
+        return Products(precision, self.recorder)
+
+    def record(self, bind, precision="highest"):
+        return self.recorder.record(bind(Products(precision, self.recorder, True)))
+
+    def mark(self):
+        return Mark()
+
+    def number(self):
+        return 0
 
 
 def edited(file, edits):
