@@ -35,6 +35,7 @@ VARIANTS = {
         for loss, kind in zip(("Squared", "Absolute", "Huber", "Binary"), 2 * ("int", "long long"), strict=True)
         for numbers in REALS
     ),
+    "moves.cu": tuple((("ITEM", kind),) for kind in ("float", "double", "bool", "unsigned short")),
     "optimizers.cu": tuple((("RULE", rule), *numbers) for rule in RULES for numbers in REALS),
     "random.cu": REALS,
     "rows.cu": tuple((("ID", kind), *numbers) for kind in ("int", "long long") for numbers in REALS),
