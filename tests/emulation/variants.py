@@ -25,3 +25,4 @@ VARIANTS = {
         for rows in ("1", "4")
     ),
 }
+OLDEST = {}
