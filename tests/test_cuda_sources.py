@@ -1,7 +1,6 @@
 """The CUDA sources compile, as CuPy has them compiled: by NVRTC from its wheel, and by nvcc where there is one."""
 
 import re
-import shutil
 from io import StringIO
 from pathlib import Path
 
@@ -16,8 +15,7 @@ from xprnn.gpu.sources import source
 from xprnn.kernels import cuda
 
 SOURCES = Path(gpu_cupy.__file__).parent / "source"
-ARCHITECTURES = ("80", "90")
-NVCC = shutil.which("nvcc")
+EACH = [(file, name) for file in VARIANTS for name in registers.architectures(file)]
 
 
 def test_every_source_is_compiled_in_all_its_variants():
@@ -36,7 +34,7 @@ def test_no_source_needs_a_header_or_adds_in_an_order_of_its_own(file):
 
 @pytest.mark.parametrize("file", VARIANTS)
 def test_nvcc_compiles_it(file):
-    if not NVCC:
+    if not registers.NVCC:
         pytest.skip("there is no nvcc")
     exact = registers.version() == registers.table()[0]
     # Each cell, and each kind of numbers; all of both take minutes.
@@ -110,11 +108,10 @@ def compile_for(monkeypatch):
     return run
 
 
-@pytest.mark.parametrize("architecture", ARCHITECTURES)
-@pytest.mark.parametrize("file", VARIANTS)
+@pytest.mark.parametrize("file, architecture", EACH)
 def test_nvrtc_compiles_it_as_cupy_asks(file, architecture, compile_for):
     # All for one architecture, some for the other, which takes as long.
-    for defines in VARIANTS[file][:: 1 if architecture == ARCHITECTURES[-1] else 4]:
+    for defines in VARIANTS[file][:: 1 if architecture == registers.ARCHITECTURES[-1] else 4]:
         program, log = compile_for(source(file), defines, architecture)
         assert program.startswith(b"\x7fELF")
         met = registers.uses(file, defines, log)
