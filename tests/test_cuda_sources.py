@@ -180,6 +180,6 @@ def test_nvcc_knows_each_instruction(architecture, tmp_path):
     if not registers.NVCC:
         pytest.skip("there is no nvcc")
     (tmp_path / "words.cu").write_text(words(architecture))
-    command = [registers.NVCC, f"-arch=sm_{architecture}", *options(()), "-Werror", "all-warnings", "-cubin", "words.cu"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    asked = f"-arch=sm_{architecture}", *options(()), "-Werror", "all-warnings", "-cubin"
+    done = subprocess.run([registers.NVCC, *asked, "words.cu"], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
