@@ -1,5 +1,12 @@
 """What each CUDA source is compiled as: all that the package asks for, and zoneout of some cells and numbers."""
 
+from itertools import cycle
+
+from xprnn import cells
+from xprnn.kernels.cuda import kind_of
+from xprnn.kernels.cuda_cluster import plan_there
+from xprnn.kernels.cuda_tiling import THERE
+
 NUMBERS = tuple((("REAL", real), ("STORED", stored)) for real, stored in (
     ("float", "0"), ("double", "0"), ("float", "16"), ("float", "17"),
 ))  # fmt: skip
@@ -7,14 +14,28 @@ CELLS = ("Elman<Tanh>", "Elman<Relu>", "Elman<Identity>", "Memory<false>", "Memo
 ZONED = ("Zoned<Elman<Tanh>>", "Zoned<Memory<false>>", "Zoned<Gated>", "Zoned<GatedBefore>")
 REALS = NUMBERS[0][:1], NUMBERS[1][:1]
 RULES = ("SGD", "Momentum<false>", "Momentum<true>", "Adam", "Adagrad", *(f"RMSprop<{kind}>" for kind in range(4)))
+TILED = [kind_of(cell) for cell in (
+    cells.LSTM(1), cells.PeepholeLSTM(1), cells.GRU(1), cells.RNN(1), cells.RNN(1, "relu"), cells.RNN(1, "linear"),
+)]  # fmt: skip
+
+
+def tiled(table, plan):
+    """Every other tiling of a table, with one cell after the other."""
+    ways = [(way, precision, H) for precision, some in table.items() for H, each in some.items() for way in each]
+    for kind, (way, precision, H) in zip(cycle(TILED), ways[::2]):
+        yield plan(way, precision, kind, (("CELL", kind.cell), *NUMBERS[0]), H).defines
+
+
 VARIANTS = {
     "arrays.cu": NUMBERS,
     "clip.cu": REALS,
+    "cluster_forward.cu": tuple(tiled(THERE, plan_there)),
     "losses.cu": tuple(
         (("LOSS", loss), ("CLASS", kind), *numbers)
         for loss, kind in zip(("Squared", "Absolute", "Huber", "Binary"), 2 * ("int", "long long"), strict=True)
         for numbers in REALS
     ),
+    "moves.cu": tuple((("ITEM", kind),) for kind in ("float", "double", "bool", "unsigned short")),
     "optimizers.cu": tuple((("RULE", rule), *numbers) for rule in RULES for numbers in REALS),
     "random.cu": REALS,
     "rows.cu": tuple((("ID", kind), *numbers) for kind in ("int", "long long") for numbers in REALS),
@@ -29,3 +50,5 @@ VARIANTS = {
         for rows in ("1", "4")
     ) + tuple((("CELL", cell), ("REAL", "float"), ("ROWS", "4")) for cell in ZONED),
 }  # fmt: skip
+OLDEST = {"cluster_forward.cu": "90"}
+"""The compute capability that a source needs, where not every GPU has it."""

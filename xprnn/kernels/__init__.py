@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from ..cells.base import Cell
 from ..types import Array, Params
-from . import cpu, cuda, jax, loop
+from . import cpu, cuda, cuda_cluster, cuda_graph, jax, loop
 from .cuda_walk import Walk
 
 
@@ -33,7 +33,7 @@ class Kernel(Protocol):
     ) -> tuple[Array, tuple, Params]: ...
 
 
-WALKS: dict[str, Walk] = {}
+WALKS: dict[str, Walk] = {"graph": cuda_graph.Graph(), "cluster": cuda_cluster.Cluster()}
 """The walks of the kernel for GPUs that are not chosen by themselves."""
 
 
