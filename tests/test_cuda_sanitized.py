@@ -38,6 +38,27 @@ for kind, dtype, storage in made:
         runs += 1
 print("runs", runs)
 """
+WALKS = """
+import sys
+from emulation import Emulated
+from xprnn import cells
+from xprnn.backend import backend
+from xprnn.kernels import cuda
+from xprnn.kernels.cuda_cluster import Cluster
+from xprnn.kernels.cuda_tiling import Tiling
+from xprnn.testing import Case
+device = Emulated(edits=tuple(map(tuple, [sys.argv[1:]] if len(sys.argv) > 1 else [])))
+runs = 0
+walks = (cells.PeepholeLSTM, "highest", Tiling(2, 2, 2)), (cells.GRU, "medium", Tiling(2, 8, 1, 1))
+for kind, precision, way in walks:
+    kernel = cuda.CUDA(precision, device=device, walk=Cluster(way, way))
+    case = Case(kind(19), backend("numpy", "float32"), kernel, runs == 1, "holes", dropout=0.4, steps=3, batch=9)
+    a = case.place(case.draw())
+    case.both(a)
+    case.forward(a, tape=False)
+    runs += 1
+print("runs", runs)
+"""
 OPERATIONS = """
 import sys
 import numpy as np
@@ -68,7 +89,7 @@ def run(*edit, code=CODE):
 
 
 @pytest.mark.skipif(bool(obstacle()), reason=obstacle() or "nothing")
-@pytest.mark.parametrize("code", [CODE, OPERATIONS], ids=["kernel", "operations"])
+@pytest.mark.parametrize("code", [CODE, WALKS, OPERATIONS], ids=["kernel", "walks", "operations"])
 def test_no_access_outside_and_nothing_undefined(code):
     done = run(code=code)
     assert done.returncode == 0, done.stderr[-4000:]
@@ -82,7 +103,9 @@ def test_no_access_outside_and_nothing_undefined(code):
     ("recurrent.cu", "    if (i >= B * H) return;\n    const bool real", "    const bool real"),
     ("rows.cu", "begin + lane < count && ids", "ids"),
     ("random.cu", "if (i + 1 < count) out", "out"),
+    ("cluster_forward.cu", "        if (!at.there) return;\n        real =", "        real ="),
 ])  # fmt: skip
 def test_an_access_outside_is_seen(edit):
-    done = run(*edit, code=OPERATIONS if edit[0] in ("rows.cu", "random.cu") else CODE)
+    codes = {"rows.cu": OPERATIONS, "random.cu": OPERATIONS, "cluster_forward.cu": WALKS}
+    done = run(*edit, code=codes.get(edit[0], CODE))
     assert done.returncode != 0 and "AddressSanitizer: heap-buffer-overflow" in done.stderr
