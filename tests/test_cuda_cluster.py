@@ -33,6 +33,7 @@ SHAPES = {
     "GRU-medium": (SIZED["GRU"], 40, 5, "medium", Tiling(2, 8, 2)),
     "RNN": (SIZED["RNN-relu"], 64, 9, "highest", Tiling(4, 8, 2, held=4)),
     "RNN-high": (SIZED["RNN-linear"], 20, 3, "high", Tiling(2, 8, 1)),
+    "RNN-table": (SIZED["RNN"], 100, 3, "high", None),
 }
 EACH = pytest.mark.parametrize("name", SHAPES)
 ERRORS = {"highest": 1e-4, "high": 1e-2, "medium": 1e-1}
