@@ -18,6 +18,8 @@ from emulation import Emulated
 from xprnn import cells
 from xprnn.backend import backend
 from xprnn.kernels import cuda
+from xprnn.kernels.cuda_cluster import Cluster
+from xprnn.kernels.cuda_tiling import Tiling
 from xprnn.testing import Case
 edits = tuple(map(tuple, [sys.argv[1:]] if len(sys.argv) > 1 else []))
 made = [(cells.PeepholeLSTM, "float32", None), (cells.LSTM, "float32", "bfloat16"), (cells.RNN, "float32", None),
@@ -36,6 +38,14 @@ for kind, dtype, storage in made:
         case.forward(a, tape=False)
         kernel.step(case.cell, a.p, a.x[0], a.s)
         runs += 1
+tilings = [(cells.GRU, "highest", Tiling(2, 3, 2)), (cells.PeepholeLSTM, "medium", Tiling(2, 8, 1, held=4))]
+for kind, precision, way in tilings:
+    kernel = cuda.CUDA(precision, device=Emulated(edits=edits), walk=Cluster(way))
+    case = Case(kind(19), backend("numpy", "float32"), kernel, True, "holes", dropout=0.4, steps=4, batch=5)
+    a = case.place(case.draw())
+    case.both(a)
+    case.forward(a, tape=False)
+    runs += 1
 print("runs", runs)
 """
 OPERATIONS = """
@@ -80,6 +90,7 @@ def test_no_access_outside_and_nothing_undefined(code):
     ("arrays.cu", "    if (column < columns)\n", ""),  # reads what nobody uses
     ("stream.cu", "if (!inside) unit = H - 1;", ""),
     ("recurrent.cu", "    if (i >= B * H) return;\n    const bool real", "    const bool real"),
+    ("cluster_forward.cu", "b < all.B && ", ""),
     ("rows.cu", "begin + lane < count && ids", "ids"),
     ("random.cu", "if (i + 1 < count) out", "out"),
 ])  # fmt: skip
