@@ -4,8 +4,8 @@ from itertools import cycle
 
 from xprnn import cells
 from xprnn.kernels.cuda import kind_of
-from xprnn.kernels.cuda_cluster import plan_there
-from xprnn.kernels.cuda_tiling import THERE
+from xprnn.kernels.cuda_cluster import plan_back, plan_there
+from xprnn.kernels.cuda_tiling import BACK, THERE
 
 NUMBERS = tuple((("REAL", real), ("STORED", stored)) for real, stored in (
     ("float", "0"), ("double", "0"), ("float", "16"), ("float", "17"),
@@ -28,6 +28,7 @@ def tiled(table, plan):
 VARIANTS = {
     "arrays.cu": NUMBERS,
     "clip.cu": REALS,
+    "cluster_backward.cu": tuple(tiled(BACK, plan_back)),
     "cluster_forward.cu": tuple(tiled(THERE, plan_there)),
     "losses.cu": tuple(
         (("LOSS", loss), ("CLASS", kind), *numbers)
@@ -46,5 +47,5 @@ VARIANTS = {
         for rows in ("1", "4")
     ),
 }
-OLDEST = {"cluster_forward.cu": "90"}
+OLDEST = {"cluster_backward.cu": "90", "cluster_forward.cu": "90"}
 """The compute capability that a source needs, where not every GPU has it."""
