@@ -21,7 +21,7 @@ from xprnn.gpu.sources import source
 
 TABLE = Path(__file__).with_name("registers.txt")
 ARCHITECTURES = ("80", "90")
-FILES = ("recurrent.cu", "stream.cu", "cluster_forward.cu")
+FILES = ("recurrent.cu", "stream.cu", "cluster_forward.cu", "cluster_backward.cu")
 NVCC = shutil.which("nvcc")
 SLACK = 64
 """The bytes that another compiler than the table's may spill more."""

@@ -1,6 +1,7 @@
 """The CUDA sources compile, as CuPy has them compiled: by NVRTC from its wheel, and by nvcc where there is one."""
 
 import re
+import subprocess
 from io import StringIO
 from pathlib import Path
 
@@ -127,3 +128,58 @@ def test_what_does_not_compile_is_told_with_what_mends_it(compile_for):
     reason, remedy = explained("recurrent.cu", str(caught.value), cupy.__version__)
     assert "'recurrent.cu' cannot be compiled by CuPy" in reason and "error:" in reason
     assert remedy.startswith("pip install 'xprnn[cuda1")
+
+
+# Each function of the headers, as no kernel uses all of them; by the capability that they need.
+WORDS = """
+extern "C" __global__ void __launch_bounds__(64, 1) words(float* y, unsigned* flags) {
+    float d[4] = {}, *given = reinterpret_cast<float*>(shared_memory());
+    const unsigned a[4] = {to_tf32(y[0]), to_tf32(y[1]), two_bf16(y[2], y[3]), 0};
+    multiply_tf32(d, a, a[0], a[1]);
+    multiply_bf16(d, a, a[2], a[3]);
+    given[threadIdx.x] = d[0] + d[3];
+    meet(1, 64);
+    if (!flag_await(flags, 3, 1000)) return;
+    const uint4 other = load_fresh16(y + 4 * threadIdx.x);
+    store_fresh16(y, make_uint4(other.w, flag_read(flags + 1), __float_as_uint(given[63 - threadIdx.x]), 0));
+    flag_raise(flags + 2, 4);
+}"""
+CLUSTERS = """
+extern "C" __global__ void __cluster_dims__(4, 1, 1) clusters(unsigned* y) {
+    Barrier* full = reinterpret_cast<Barrier*>(shared_memory());
+    unsigned* given = reinterpret_cast<unsigned*>(shared_memory() + 128);
+    if (threadIdx.x == 0) barrier_begin(full, 1);
+    barrier_fence();
+    if (threadIdx.x == 0) barrier_expect(full, 28 * 32);
+    cluster_meet();
+    push16(given, full, cluster_rank(), y[0], y[1], y[2], y[3]);
+    push8(given + 4, full, threadIdx.x % 4, y[4], y[5]);
+    push4(given + 6, full, 3, y[6]);
+    barrier_wait(full, 0);
+    y[threadIdx.x] = given[threadIdx.x];
+}"""
+
+
+def words(architecture):
+    """A source with all that a GPU of this capability has."""
+    newest = architecture == registers.ARCHITECTURES[-1]
+    parts = [source(file) for file in ("cluster.cuh", "tensor.cuh", "flags.cuh")]
+    return "\n".join([*parts, WORDS, CLUSTERS if newest else ""])
+
+
+@pytest.mark.parametrize("architecture", registers.ARCHITECTURES)
+def test_nvrtc_knows_each_instruction(architecture, compile_for):
+    log = compile_for(words(architecture), (), architecture)[1]
+    met = registers.uses("", (), log)
+    assert {name.kernel for name in met} == {"80": {"words"}, "90": {"words", "clusters"}}[architecture]
+    assert all(use.stored == 0 for use in met.values())
+
+
+@pytest.mark.parametrize("architecture", registers.ARCHITECTURES)
+def test_nvcc_knows_each_instruction(architecture, tmp_path):
+    if not registers.NVCC:
+        pytest.skip("there is no nvcc")
+    (tmp_path / "words.cu").write_text(words(architecture))
+    asked = f"-arch=sm_{architecture}", *options(()), "-Werror", "all-warnings", "-cubin"
+    done = subprocess.run([registers.NVCC, *asked, "words.cu"], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
