@@ -38,6 +38,28 @@ for kind, dtype, storage in made:
         runs += 1
 print("runs", runs)
 """
+CLUSTERS = """
+import sys
+from emulation import Emulated
+from xprnn import cells
+from xprnn.backend import backend
+from xprnn.kernels import cuda
+from xprnn.kernels.cuda_cluster import Cluster
+from xprnn.kernels.cuda_tiling import Tiling
+from xprnn.testing import Case
+device = Emulated(edits=tuple(map(tuple, [sys.argv[1:]] if len(sys.argv) > 1 else [])))
+runs = 0
+for kind, precision, way in ((cells.PeepholeLSTM, "highest", Tiling(2, 4, 4, held=4)),
+                             (cells.GRU, "medium", Tiling(2, 8, 1, tiles=1))):
+    kernel = cuda.CUDA(precision, device=device, walk=Cluster(way, way))
+    for reverse in (False, True):
+        case = Case(kind(11), backend("numpy", "float32"), kernel, reverse, "holes", dropout=0.4, steps=3, batch=9)
+        a = case.place(case.draw())
+        case.both(a)
+        case.forward(a, tape=False)
+        runs += 1
+print("runs", runs)
+"""
 OPERATIONS = """
 import sys
 import numpy as np
@@ -68,7 +90,7 @@ def run(*edit, code=CODE):
 
 
 @pytest.mark.skipif(bool(obstacle()), reason=obstacle() or "nothing")
-@pytest.mark.parametrize("code", [CODE, OPERATIONS], ids=["kernel", "operations"])
+@pytest.mark.parametrize("code", [CODE, CLUSTERS, OPERATIONS], ids=["kernel", "clusters", "operations"])
 def test_no_access_outside_and_nothing_undefined(code):
     done = run(code=code)
     assert done.returncode == 0, done.stderr[-4000:]
@@ -82,7 +104,9 @@ def test_no_access_outside_and_nothing_undefined(code):
     ("recurrent.cu", "    if (i >= B * H) return;\n    const bool real", "    const bool real"),
     ("rows.cu", "begin + lane < count && ids", "ids"),
     ("random.cu", "if (i + 1 < count) out", "out"),
+    ("cluster_backward.cu", "b < all.B && ", ""),
 ])  # fmt: skip
 def test_an_access_outside_is_seen(edit):
-    done = run(*edit, code=OPERATIONS if edit[0] in ("rows.cu", "random.cu") else CODE)
+    other = {"rows.cu": OPERATIONS, "random.cu": OPERATIONS, "cluster_backward.cu": CLUSTERS}
+    done = run(*edit, code=other.get(edit[0], CODE))
     assert done.returncode != 0 and "AddressSanitizer: heap-buffer-overflow" in done.stderr
