@@ -1,0 +1,81 @@
+// A recurrent layer over a whole sequence in one launch on all of a GPU: each block owns UNITS units, and its columns of
+// Wh stay on the chip. In round n all give the state before step n, as the product with Wh sees it.
+//
+// The arrays are those of recurrent.cu. A launch takes the rows of the batch from ``first`` on, at most ROWS.
+#include "cells.cuh"
+#include "grid.cuh"
+
+typedef Slab<Cell::recurrents * UNITS, UNITS> Weights;
+static_assert(UNITS * ROWS <= THREADS, "a thread owns one unit of one row");
+
+// The weights (blocks, 8 tiles, LENGTH) as the blocks load them, and all that is exchanged zero; a thread for each word.
+extern "C" __global__ void grid_begin(Index H, Index blocks, const Real* Wh, unsigned* packed, Index words,
+                                      unsigned* exchange, Index* lost) {
+    const Index i = thread(), k = i % LENGTH * (NUMBERS / WORDS), row = i / LENGTH, output = row % (Weights::tiles * 8);
+    if (i < words) exchange[i] = 0;
+    if (i < blocks) lost[i] = 0;
+    const Index block = row / (Weights::tiles * 8), unit = block * UNITS + output % UNITS, from = output / UNITS;
+    if (block >= blocks) return;
+    const bool there = from < Cell::recurrents && unit < H;
+    const Real* column = Wh + from * H + unit;
+    const Index next = Cell::recurrents * H;
+    packed[i] = word_of(there && k < H ? column[k * next] : Real(0), there && k + 1 < H ? column[(k + 1) * next] : Real(0));
+}
+
+extern "C" __global__ void __launch_bounds__(THREADS, 1)
+grid_forward(Index T, Index B, Index first, Index H, Index reverse, Index keeps, const unsigned* packed, Stored* saved,
+             const Real* bx, const Real* bh, const Real* Wc, const Real* keep, const bool* mask, Index mask_step,
+             Index mask_row, Real* h, Real* c, Stored* seen, Real* y, unsigned* rooms, unsigned* flags, Index* lost,
+             Index limit) {
+    const Exchange all{rooms, flags, lost, limit};
+    const int rows = static_cast<int>(B - first < ROWS ? B - first : ROWS), local = threadIdx.x / UNITS;
+    const Index unit = static_cast<Index>(blockIdx.x) * UNITS + threadIdx.x % UNITS, row = first + local;
+    const bool owns = local < rows && unit < H;
+    const Index i = row * H + unit, states = B * H;
+    Weights weights;
+    weights.load(packed);
+
+    Unit q;
+    Real bias[Cell::columns], factor = 1;
+    const Index begin = keeps && reverse ? T : 0;
+    if (owns) {
+        q.h = h[begin * states + i];
+        q.c = Cell::memory ? c[begin * states + i] : Real(0);
+        if (keep) factor = keep[i];
+        for (int k = 0; k < 3; ++k) q.peephole[k] = Cell::peepholes ? Wc[k * H + unit] : Real(0);
+        for (int k = 0; k < Cell::columns; ++k) {
+            const int from = Cell::recurrent(k);
+            bias[k] = bx && k >= Cell::first_drive ? bx[(k - Cell::first_drive) * H + unit] : Real(0);
+            if (bh && from >= 0) bias[k] += bh[from * H + unit];
+        }
+        all.put(0, local, unit, q.h * factor);
+    }
+    all.give(0);
+    for (Index n = 0; n < T; ++n) {
+        const Index t = reverse ? T - 1 - n : n, after = reverse ? t : t + 1;
+        Stored* mine = saved + (t * B + row) * Cell::columns * H + unit;
+        const bool real = owns && (!mask || mask[t * mask_step + row * mask_row]);
+        Real drive[Cell::columns];
+        for (int k = 0; k < Cell::columns; ++k)
+            drive[k] = bias[k] + (real && k >= Cell::first_drive ? load(mine[k * H]) : Real(0));
+        if (!weights.multiply(all, n, rows)) return;
+        if (real) {
+            for (int k = 0; k < Cell::columns; ++k) {
+                const int from = Cell::recurrent(k);
+                q.z[k] = drive[k] + (from >= 0 ? weights.sum(local, from * UNITS + threadIdx.x % UNITS) : Real(0));
+            }
+            Cell::forward(q);
+        }
+        if (owns) all.put(n + 1, local, unit, q.h * factor);
+        all.give(n + 1);
+        if (owns && (keeps || n == T - 1)) {
+            const Index now = (keeps ? after : 0) * states + i;
+            h[now] = q.h;
+            if (Cell::memory) c[now] = q.c;
+            if (seen) seen[now] = store(q.h * factor);
+        }
+        if (real && keeps && Cell::saves)
+            for (int k = 0; k < Cell::columns; ++k) mine[k * H] = store(q.z[k]);
+        if (owns && y) y[t * states + i] = real ? q.h : Real(0);
+    }
+}
