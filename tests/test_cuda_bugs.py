@@ -15,7 +15,7 @@ from xprnn.testing import CELL_LAWS, CELL_SETTINGS, Case, compare, hold
 
 pytestmark = pytest.mark.skipif(bool(MISSING), reason=MISSING)
 
-HOST = ("cuda_job", "cuda_stream", "cuda")  # in the order in which they import each other
+HOST = ("cuda_job", "cuda_stream", "cuda_walk", "cuda_steps", "cuda")  # in the order in which they import each other
 LAWS = [law for law in CELL_LAWS if law not in ("precision", "namespaces", "dropout")]  # which run little of a kernel
 
 
@@ -92,25 +92,25 @@ BUGS = {
     ),
     # The host code.
     "wrong parity of the states": Bug(
-        "cuda", "LSTM",
+        "cuda_steps", "LSTM",
         "(t + 1, t, t) if tape.reverse else (t, t + 1, t)",
         "(t, t + 1, t) if tape.reverse else (t, t + 1, t)",
     ),
     "product of the state before": Bug(
-        "cuda", "LSTM", "        multiply(before)\n", "        multiply(max(before - 1, 0))\n"
+        "cuda_steps", "LSTM", "            multiply(before)\n", "            multiply(max(before - 1, 0))\n"
     ),
-    "stale cotangent": Bug("cuda", "GRU", "arriving, dh, dc = through, new_dh, new_dc", "arriving = through"),
+    "stale cotangent": Bug("cuda_steps", "GRU", "arriving, dh, dc = through, new_dh, new_dc", "arriving = through"),
     "cotangents written into the caller's": Bug(
-        "cuda", "LSTM", "new_dh, new_dc = _pair(room)", "new_dh, new_dc = dh, dc"
+        "cuda_steps", "LSTM", "new_dh, new_dc = _pair(room)", "new_dh, new_dc = _pair(ds)"
     ),
     "swapped blocks": Bug(
         "cuda_job", "GRU", "yield slice(0, H), slice(2 * H, 3 * H)", "yield slice(2 * H, 3 * H), slice(0, H)"
     ),
     "swapped states of a peephole": Bug("cuda", "PeepholeLSTM", "(1, old), (3, new)", "(1, new), (3, old)"),
-    "sum begun anew": Bug("cuda", "GRUResetBefore", ".T, through, bool(late))", ".T, through, False)"),
+    "sum begun anew": Bug("cuda_steps", "GRUResetBefore", ".T, through, bool(late))", ".T, through, False)"),
     "a gradient nobody writes": Bug("cuda", "PeepholeLSTM", 'if "Wc" in dp:', 'if "Wp" in dp:'),
     "a sum nobody finishes": Bug("cuda_job", "RNN", "        if slabs > 1:\n", "        if slabs > 3:\n"),
-    "wrong first state": Bug("cuda", "GRU", "= work.kind, (T, 0) if reverse else (0, T)", "= work.kind, (0, T)"),
+    "wrong first state": Bug("cuda", "GRU", "first, last = (T, 0) if reverse else (0, T)", "first, last = 0, T"),
     "layout ignored": Bug("cuda_job", "RNN", "return a if a.flags.c_contiguous else", "return a if a.size else"),
     "dropped reset": Bug("cuda", "GRUResetBefore", "rows(tape.reset) if takes_reset else seen", "seen"),
 }  # fmt: skip

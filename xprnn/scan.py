@@ -59,7 +59,7 @@ def scan(
     reverse: walk from the last step to the first; with right padding each row then starts at its own end.
     segment: keep only the states between pieces of this many steps and compute the rest again on the way back:
              memory O(T/segment + segment) for one forward more (Chen et al., 2016), besides x and ys.
-    kernel:  who runs it, or its name in ``KERNELS``: "loop" runs anything anywhere. None: the first that can.
+    kernel:  who runs it, or its name in ``kernels``: "loop" runs anything anywhere. None: the first that can.
     tape:    False for inference: None comes back in its place. outputs: likewise, where the last state is all.
     """
     xp, T = namespace(x), x.shape[0]

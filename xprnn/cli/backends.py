@@ -12,7 +12,7 @@ import numpy as np
 
 from .. import cells
 from ..backend import Status, available, backend
-from ..kernels import KERNELS, choose, cpu, cuda
+from ..kernels import KERNELS, WALKS, choose, cpu, cuda
 from .blas import Blas, faster, features, installed
 
 WIDEST = 100  # columns of text that are still easy to read
@@ -101,6 +101,7 @@ def gpu_kernel(usable: bool) -> list[str]:
         _cells(cuda.ACTIVATIONS, cuda.KINDS),
         "of any number of steps, rows and units, in float32 and float64, on arrays of CuPy",
         f"multiplies float32 {said[precision]}: precision {precision!r}",
+        *(f"by that name alone, {walk.runs}" for walk in WALKS.values()),
     ]
 
 

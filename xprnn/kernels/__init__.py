@@ -3,8 +3,9 @@
 A kernel is a module with ``accepts``, ``forward``, ``step`` and ``backward`` as in ``loop``. It is asked, not tried:
 one that accepts and then raises is a bug and never a reason to take another.
 
-XPRNN_KERNEL in the environment names the only one to ask beside ``loop``, and XPRNN_PRECISION how that for GPUs
-multiplies float32 matrices: ``highest`` (exactly, the default), ``high`` or ``medium``.
+Those of ``KERNELS`` are asked in their order; those of ``NAMED`` are forms of the one for GPUs that run where they are
+named and nowhere else. XPRNN_KERNEL in the environment names the only one of all to ask beside ``loop``, and
+XPRNN_PRECISION how those for GPUs multiply float32 matrices: ``highest`` (exactly, the default), ``high``, ``medium``.
 """
 
 import os
@@ -13,6 +14,7 @@ from typing import Any, Protocol
 from ..cells.base import Cell
 from ..types import Array, Params
 from . import cpu, cuda, jax, loop
+from .cuda_walk import Walk
 
 
 class Kernel(Protocol):
@@ -31,18 +33,23 @@ class Kernel(Protocol):
     ) -> tuple[Array, tuple, Params]: ...
 
 
-def _listed(asked: str | None, precision: str) -> dict[str, Kernel]:
-    """The kernels in the order in which they are asked, or the one of that name and the loop."""
+WALKS: dict[str, Walk] = {}
+"""The walks of the kernel for GPUs that are not chosen by themselves."""
+
+
+def _listed(asked: str | None, precision: str) -> tuple[dict[str, Kernel], dict[str, Kernel]]:
+    """The kernels in the order in which they are asked, or the one of that name and the loop; and those by name."""
     built: dict[str, Kernel] = {"cpu": cpu.CPU()} if cpu.INSTRUCTIONS else {}
     every = built | {"cuda": cuda.CUDA(precision), "jax": jax, "loop": loop}
+    named: dict[str, Kernel] = {name: cuda.CUDA(precision, walk=walk) for name, walk in WALKS.items()}
     if not asked:
-        return every
-    if asked not in every:
-        raise ValueError(f"XPRNN_KERNEL={asked} in the environment, but there are {', '.join(every)}")
-    return {asked: every[asked], "loop": loop}
+        return every, named
+    if asked not in every | named:
+        raise ValueError(f"XPRNN_KERNEL={asked} in the environment, but there are {', '.join(every | named)}")
+    return {asked: (every | named)[asked], "loop": loop}, {}
 
 
-KERNELS = _listed(os.environ.get("XPRNN_KERNEL"), os.environ.get("XPRNN_PRECISION", "highest"))
+KERNELS, NAMED = _listed(os.environ.get("XPRNN_KERNEL"), os.environ.get("XPRNN_PRECISION", "highest"))
 
 
 def choose(cell: Cell, x: Array, mask: Array | None) -> Kernel:
@@ -57,6 +64,7 @@ def find(kernel: str | Kernel) -> Kernel:
     """The kernel of that name; a kernel is itself."""
     if not isinstance(kernel, str):
         return kernel
-    if kernel not in KERNELS:
-        raise ValueError(f"there is no kernel {kernel!r}; there are {', '.join(KERNELS)}")
-    return KERNELS[kernel]
+    every = KERNELS | NAMED
+    if kernel not in every:
+        raise ValueError(f"there is no kernel {kernel!r}; there are {', '.join(every)}")
+    return every[kernel]

@@ -1,20 +1,22 @@
-"""The kernel for GPUs: the common cells over a whole sequence on CuPy arrays, with one launch for all gates of a step.
+"""The kernel for GPUs: the common cells over a whole sequence on CuPy arrays.
 
 What needs no state is multiplied for all steps at once: x's part of the gates on the way there, dx and all gradients of
-weights on the way back. A step is one product with Wh and one launch for gates, masks, dropout, state and output; two
-of each for ``GRUResetBefore``. No sum of ours is made in an order that could change from run to run; cuBLAS promises
-the same of its own while one stream is active, and with more under CUBLAS_WORKSPACE_CONFIG=:4096:8 in the environment.
+weights on the way back. The rest is a ``Walk``: the product with Wh, gates, masks, dropout, state and output. No sum of
+ours is made in an order that could change from run to run; cuBLAS promises the same of its own while one stream is
+active, and with more under CUBLAS_WORKSPACE_CONFIG=:4096:8 in the environment.
 """
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 from ..cells import GRU, LSTM, RNN, GRUResetBefore, PeepholeLSTM
 from ..cells.base import Cell
-from ..gpu import CUPY, PRECISIONS, Device, grid
+from ..gpu import CUPY, PRECISIONS, Device
 from ..types import Array, Params
-from .cuda_job import ROOM, STORAGES, Job, Kind, check, copied, dense, fit, job, or_null, rows
+from .cuda_job import ROOM, STORAGES, Job, Kind, check, copied, fit, job, rows
+from .cuda_steps import STEPS
 from .cuda_stream import step
+from .cuda_walk import Tape, Walk, Wanted
 
 ACTIVATIONS = {"tanh": "Tanh", "relu": "Relu", "identity": "Identity", "linear": "Identity"}
 KINDS = {
@@ -25,38 +27,22 @@ KINDS = {
 }
 
 
-class Tape(NamedTuple):
-    """What the walk back needs.
-
-    x:     (T·B, D) as it is stored. mask and reverse: as given.
-    h, c:  the T + 1 states (T + 1, B, H); step t stands between the states t and t + 1, whichever way it is walked.
-    seen:  h as the products see it, where that differs from h. reset: r ⊙ h of each step, where a product takes it.
-    saved: what the steps left of their gates, (T, B, columns·H).
-    """
-
-    x: Array
-    mask: Array | None
-    reverse: bool
-    h: Array
-    c: Array | None
-    seen: Array | None
-    reset: Array | None
-    saved: Array | None
-
-
 @dataclass(frozen=True)
 class CUDA:
-    """The kernel with a precision, a way to store arrays and a device; ``accepts`` and its like are as in ``loop``.
+    """The kernel with its options; ``accepts`` and its like are as in ``loop``.
 
     precision: how float32 matrices are multiplied, in PyTorch's words: "highest" exactly, "high" by TF32 operands,
                "medium" by bfloat16 ones. float64 is always exact.
     storage:   "float16" or "bfloat16" to hold x, weights, gates and their cotangents so, while states, sums and results
                stay float32; None for all in x's dtype. float16 ends at 65504 and at 6e-8: cotangents as well must fit.
+    device:    what launches kernels and owns arrays.
+    walk:      how it comes from step to step; it may take less than the kernel does.
     """
 
     precision: str = "highest"
     storage: str | None = None
     device: Device = CUPY
+    walk: Walk = STEPS
 
     def __post_init__(self) -> None:
         if self.precision not in PRECISIONS:
@@ -65,27 +51,32 @@ class CUDA:
             raise ValueError(f"storage is None, 'float16' or 'bfloat16', not {self.storage!r}")
 
     def accepts(self, cell: Cell, x: Array, mask: Array | None) -> bool:
-        """Whether ``cell`` is one of the common ones, and x on the device, float32 or, without storage, float64."""
-        if kind_of(cell) is None or not self.device.owns(x) or 0 in x.shape:
+        """Whether ``cell`` is one of the common ones, x on the device, float32 or, without storage, float64, and the
+        walk runs all of that.
+        """
+        kind = kind_of(cell)
+        if kind is None or not self.device.owns(x) or 0 in x.shape or self._dtype_refused(x):
             return False
-        return x.dtype.char == "f" or (x.dtype.char == "d" and self.storage is None)
+        return not self.walk.refusal(self._wanted(cell, kind, x))
 
     def forward(
         self, cell: Cell, p: Params, x: Array, s: tuple, mask: Array | None, reverse: bool, tape: bool = True
     ) -> tuple[Array, tuple, Any]:
         """Walk x (T, B, D) from the state s -> ys (T, B, H), the last state, the tape (None unless ``tape``)."""
-        check(self.device, self._kind(cell), cell.hidden, p, x, s, mask)
+        kind = self._kind(cell)
+        check(self.device, kind, cell.hidden, p, x, s, mask)
+        self._agree(cell, kind, x)
         (T, B, _), H, work = x.shape, cell.hidden, self._job(cell, p, x)
         if not tape:
             return self._outputs(work, x, s, mask, reverse)
-        kind, (first, last) = work.kind, (T, 0) if reverse else (0, T)
+        first, last = (T, 0) if reverse else (0, T)
         flat, saved = rows(work.stored(x)), work.many(T, B, kind.columns * H)
         work.multiply(flat, work.Wx, rows(saved)[:, kind.first_drive * H :])
         h, c, seen = _begin(work, s, T + 1, first)
         reset = work.many(T, B, H) if kind.late else None
         kept = Tape(flat, mask, reverse, h, c, seen, reset, saved)
         ys = None if mask is None else work.empty(T, B, H)
-        _walk(work, kept, ys)
+        self.walk.there(work, kept, ys)
         if ys is None:
             ys = h[:-1, ...] if reverse else h[1:, ...]
         end = tuple(copied(self.device, a[last, ...], work.empty(B, H)) for a in (h, c) if a is not None)
@@ -105,7 +96,7 @@ class CUDA:
             flat, saved = rows(work.stored(x[cut, ...])), room[: cut.stop - start, ...]
             work.multiply(flat, work.Wx, rows(saved)[:, kind.first_drive * H :])
             part = None if mask is None else mask[cut, ...]
-            _walk(work, Tape(flat, part, reverse, h, c, seen, reset, saved), ys[cut, ...])
+            self.walk.there(work, Tape(flat, part, reverse, h, c, seen, reset, saved), ys[cut, ...])
         return ys, tuple(a[0, ...] for a in (h, c) if a is not None), None
 
     def step(self, cell: Cell, p: Params, x: Array, s: tuple) -> tuple[Array, tuple]:
@@ -126,7 +117,7 @@ class CUDA:
         for a in ds:
             fit(self.device, "ds", a, (B, H), tape.h.dtype)
         d = work.many(T, B, kind.columns * H)
-        before = _walk_back(work, tape, p["Wh"], dys, ds, d)
+        before = self.walk.back(work, tape, p["Wh"], dys, ds, d)
         flat, dx = rows(d), work.empty(T, B, features)
         driven = flat[:, kind.first_drive * H :]
         work.multiply(driven, work.Wx.T, rows(dx))
@@ -142,6 +133,21 @@ class CUDA:
 
     def _job(self, cell: Cell, p: Params, x: Array) -> Job:
         return job(self.device, self._kind(cell), self.precision, self.storage, p, x)
+
+    def _agree(self, cell: Cell, kind: Kind, x: Array) -> None:
+        """Raise TypeError or ValueError with what was met unless a cell of this kind can be run on x."""
+        if self._dtype_refused(x):
+            room = "float32 or float64" if self.storage is None else f"float32 where it is stored as {self.storage}"
+            raise TypeError(f"x holds numbers of dtype {x.dtype}, and the kernel for GPUs takes {room}")
+        met = self.walk.refusal(self._wanted(cell, kind, x))
+        if met:
+            raise ValueError(f"{self.walk.runs}, not {met}; kernel='cuda' would run it")
+
+    def _dtype_refused(self, x: Array) -> bool:
+        return x.dtype.char not in ("fd" if self.storage is None else "f")
+
+    def _wanted(self, cell: Cell, kind: Kind, x: Array) -> Wanted:
+        return Wanted(self.device, cell, kind, x.dtype, self.precision, self.storage, x.shape[-2])
 
     def _kind(self, cell: Cell) -> Kind:
         kind = kind_of(cell)
@@ -160,54 +166,6 @@ def _begin(work: Job, s: tuple, states: int, first: int) -> tuple[Array, Array |
         seen = work.many(states, *s[0].shape)
         work.store(h[first, ...], seen[first, ...], work.keep)
     return h, c[0] if c else None, seen
-
-
-def _walk(work: Job, tape: Tape, ys: Array | None) -> None:
-    """All steps, from the first state in h, c and seen, with their outputs into ys unless it is None."""
-    (T, B, _), (states, _, H), late = tape.saved.shape, tape.h.shape, work.kind.late  # type: ignore[union-attr]
-    keeps, edge, saved = states > 1, late * H, tape.saved
-    product = work.empty(B, edge or work.Wh.shape[1])
-    sums = work.empty(B, H) if late else product
-    multiply = work.multiply.each(tape.h if tape.seen is None else tape.seen, work.Wh[:, : product.shape[1]], product)
-    multiply_late = work.multiply.each(tape.reset, work.Wh[:, edge:], sums) if late else None
-    run, begin = work.kernel("forward_step"), work.kernel("reset_step") if late else None
-    bx, bh, Wc, keep, c, seen, y = map(or_null, (work.bx, work.bh, work.Wc, work.keep, tape.c, tape.seen, ys))
-    arguments = (saved, sums, bx, bh, Wc, keep, *work.strided(tape.mask), tape.h, c, seen, y)
-    size, before, after, at = grid(B * H), 0, 0, 0
-    for t in range(T)[:: -1 if tape.reverse else 1]:
-        if keeps:
-            before, after, at = (t + 1, t, t) if tape.reverse else (t, t + 1, t)
-        multiply(before)
-        if begin is not None and multiply_late is not None:
-            begin(*size, (t, before, at, B, H, saved, product, bx, bh, keep, tape.h, tape.reset))
-            multiply_late(at)
-        run(*size, (t, before, after, B, H, int(keeps), *arguments))
-
-
-def _walk_back(work: Job, tape: Tape, Wh: Array, dys: Array | None, ds: tuple, d: Array) -> tuple:
-    """All steps back, with the cotangents of their sums into d -> the cotangent of the first state."""
-    (T, B, _), H, late = d.shape, tape.h.shape[2], work.kind.late
-    run, end = work.kernel("backward_step"), work.kernel("reset_step_back") if late else None
-    Wh, edge, size = work.packed(Wh), late * H, grid(B * H)
-    width = edge or Wh.shape[1]
-    through, room = work.empty(B, H), tuple(work.empty(B, H) for _ in ds)
-    multiply = work.multiply.each(d[:, :, :width], Wh[:, :width].T, through, bool(late))
-    multiply_late = work.multiply.each(d[:, :, edge:], Wh[:, edge:].T, through) if late else None
-    saved, Wc, keep, c = map(or_null, (tape.saved, work.Wc, work.keep, tape.c))
-    fixed = (saved, Wc, keep, *work.strided(tape.mask), tape.h, c, *work.strided(dys))
-    arriving: Any = 0
-    dh, dc = _pair(tuple(dense(work.device, a) for a in ds))
-    new_dh, new_dc = _pair(room)
-    for t in range(T)[:: 1 if tape.reverse else -1]:
-        before, after = (t + 1, t) if tape.reverse else (t, t + 1)
-        run(*size, (t, before, after, B, H, *fixed, arriving, dh, new_dh, dc, new_dc, d))
-        if end is not None and multiply_late is not None:
-            multiply_late(t)
-            end(*size, (t, before, B, H, saved, keep, tape.h, through, d))
-        multiply(t)
-        arriving, dh, dc = through, new_dh, new_dc
-    work.add_through(room[0], through, room[0])
-    return room
 
 
 def _sums(work: Job, tape: Tape, flat: Array, dp: Params) -> None:
@@ -231,8 +189,3 @@ def kind_of(cell: Cell) -> Kind | None:
         name = ACTIVATIONS.get(cell.activation)
         return Kind(f"Elman<{name}>", 1, saves=False) if name else None
     return KINDS.get(type(cell))
-
-
-def _pair(leaves: tuple) -> tuple:
-    """h and c of a state, a null pointer where there is no c."""
-    return leaves if len(leaves) == 2 else (*leaves, 0)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from ..arrays import namespace
-from ..gpu import REALS, Device, Launch, Product, grid
+from ..gpu import REALS, Defines, Device, Launch, Product, grid
 from ..types import Array, Params
 
 STORAGES = {None: ("0", ""), "float16": ("16", "float16"), "bfloat16": ("17", "uint16")}
@@ -43,6 +43,7 @@ class Job:
 
     device: Device
     kind: Kind
+    precision: str
     storage: str | None
     dtype: Any
     multiply: Product
@@ -53,9 +54,14 @@ class Job:
     Wc: Array | None
     keep: Array | None
 
+    @property
+    def defines(self) -> Defines:
+        """What sources of cells are compiled with for this cell and these numbers."""
+        return ("CELL", self.kind.cell), *self._numbers()
+
     def kernel(self, name: str) -> Launch:
         """A kernel of recurrent.cu for the cell."""
-        return self.device.kernel("recurrent.cu", name, (("CELL", self.kind.cell), *self._numbers()))
+        return self.device.kernel("recurrent.cu", name, self.defines)
 
     def empty(self, *shape: int) -> Array:
         """An array of what is computed in."""
@@ -109,14 +115,14 @@ class Job:
         """A kernel of arrays.cu."""
         return self.device.kernel("arrays.cu", name, self._numbers())
 
-    def _numbers(self) -> tuple:
+    def _numbers(self) -> Defines:
         return ("REAL", REALS[self.dtype.char]), ("STORED", STORAGES[self.storage][0])
 
 
 def job(device: Device, kind: Kind, precision: str, storage: str | None, p: Params, x: Array) -> Job:
     """The job of a cell of ``kind`` on arrays like x."""
     bx, bh, multiply = p.get("bx", p.get("b")), p.get("bh"), device.product(precision)
-    raw = Job(device, kind, storage, x.dtype, multiply, p["Wx"], p["Wh"], bx, bh, p.get("Wc"), p.get("keep"))
+    raw = Job(device, kind, precision, storage, x.dtype, multiply, p["Wx"], p["Wh"], bx, bh, p.get("Wc"), p.get("keep"))
     small = {name: getattr(raw, name) for name in ("bx", "bh", "Wc", "keep")}
     whole = {name: dense(device, a) for name, a in small.items() if a is not None}
     return replace(raw, Wx=raw.stored(raw.Wx), Wh=raw.stored(raw.Wh), **whole)
