@@ -17,7 +17,7 @@
 constexpr int THREADS = 32 * WARPS;
 constexpr int WORDS = 16 * CHUNKS, LENGTH = WORDS * WARPS;            // of a slice and of a row, four bytes each
 constexpr int NUMBERS = (PRECISION == 2 ? 2 : 1) * WORDS;             // of a slice
-constexpr int BAND = ROWS < 8 ? ROWS : 8, BANDS = ROWS / BAND;        // rows that are multiplied together
+constexpr int MOST = PRECISION == 0 ? 2 : 8, BAND = ROWS < MOST ? ROWS : MOST, BANDS = ROWS / BAND;
 constexpr Index BASE = 1 << 16;                                       // more than there are blocks
 static_assert(ROWS == BANDS * BAND && (PRECISION == 0 || BAND == 8), "ROWS come in bands");
 
@@ -139,26 +139,20 @@ struct Slab {
 
     // A lane has one row of each tile and a quarter of each chunk.
     __device__ void by_lanes(const unsigned* given, int rows) const {
-        constexpr int ahead = XAHEAD / BAND > 0 ? XAHEAD / BAND : 1;
 #pragma unroll 1
         for (int band = 0; band < BANDS && band * BAND < rows; ++band) {
             float sums[tiles][BAND] = {};
 #pragma unroll
-            for (int begin = 0; begin < CHUNKS; begin += ahead) {
-                uint4 x[ahead][BAND];
+            for (int chunk = 0; chunk < CHUNKS; ++chunk) {
+                uint4 x[BAND];
 #pragma unroll
-                for (int n = 0; n < ahead && begin + n < CHUNKS; ++n)
+                for (int j = 0; j < BAND; ++j) x[j] = fetch(given, band * BAND + j, rows, chunk);
 #pragma unroll
-                    for (int j = 0; j < BAND; ++j) x[n][j] = fetch(given, band * BAND + j, rows, begin + n);
+                for (int tile = 0; tile < tiles; ++tile) {
+                    const uint4 w = fragment(chunk, tile);
 #pragma unroll
-                for (int n = 0; n < ahead && begin + n < CHUNKS; ++n)
-#pragma unroll
-                    for (int tile = 0; tile < tiles; ++tile) {
-                        const uint4 w = fragment(begin + n, tile);
-#pragma unroll
-                        for (int j = 0; j < BAND; ++j) sums[tile][j] = dot(w, x[n][j], sums[tile][j]);
-                    }
-                __syncwarp();
+                    for (int j = 0; j < BAND; ++j) sums[tile][j] = dot(w, x[j], sums[tile][j]);
+                }
             }
 #pragma unroll
             for (int tile = 0; tile < tiles; ++tile) whole(sums[tile], band * BAND, tile);
@@ -190,27 +184,23 @@ struct Slab {
 
     // What is given is the left matrix of the tensor cores, 16 rows at a time, and the slab the right one.
     __device__ void by_tensor_cores(const unsigned* given, int rows) const {
-        constexpr int pairs = (BANDS + 1) / 2, ahead = BANDS > 7 ? 1 : 8 / BANDS;
+        constexpr int pairs = (BANDS + 1) / 2;
         float sums[pairs][tiles][4] = {};
 #pragma unroll
-        for (int begin = 0; begin < CHUNKS; begin += ahead) {
-            uint4 x[ahead][2 * pairs] = {};
+        for (int chunk = 0; chunk < CHUNKS; ++chunk) {
+            uint4 x[2 * pairs] = {};
 #pragma unroll
-            for (int n = 0; n < ahead && begin + n < CHUNKS; ++n)
+            for (int j = 0; j < BANDS; ++j) x[j] = fetch(given, j * 8 + lane() / 4, rows, chunk);
 #pragma unroll
-                for (int j = 0; j < BANDS; ++j) x[n][j] = fetch(given, j * 8 + lane() / 4, rows, begin + n);
+            for (int tile = 0; tile < tiles; ++tile) {
+                const uint4 w = fragment(chunk, tile);
 #pragma unroll
-            for (int n = 0; n < ahead && begin + n < CHUNKS; ++n)
-#pragma unroll
-                for (int tile = 0; tile < tiles; ++tile) {
-                    const uint4 w = fragment(begin + n, tile);
-#pragma unroll
-                    for (int j = 0; j < pairs; ++j) {
-                        const uint4 low = x[n][2 * j], high = x[n][2 * j + 1];
-                        step(sums[j][tile], {low.x, high.x, low.y, high.y}, w.x, w.y);
-                        step(sums[j][tile], {low.z, high.z, low.w, high.w}, w.z, w.w);
-                    }
+                for (int j = 0; j < pairs; ++j) {
+                    const uint4 low = x[2 * j], high = x[2 * j + 1];
+                    step(sums[j][tile], {low.x, high.x, low.y, high.y}, w.x, w.y);
+                    step(sums[j][tile], {low.z, high.z, low.w, high.w}, w.z, w.w);
                 }
+            }
         }
 #pragma unroll
         for (int j = 0; j < pairs; ++j)

@@ -9,12 +9,12 @@ constexpr int SHARE = Cell::recurrents * UNITS;
 typedef Slab<UNITS, SHARE> Weights;
 static_assert(UNITS * ROWS <= THREADS, "a thread owns one unit of one row");
 
-// The weights (blocks, 8 tiles, LENGTH) as the blocks load them, and all that is exchanged zero; a thread for each word.
-extern "C" __global__ void grid_begin_back(Index H, Index blocks, const Real* Wh, unsigned* packed, Index words,
-                                           unsigned* exchange, Index* lost) {
+// As grid_begin in grid_forward.cu.
+extern "C" __global__ void grid_begin(Index H, Index blocks, const Real* Wh, unsigned* packed, Index words,
+                                      unsigned* rooms, Index waits, unsigned* flags, Index* lost) {
     const Index i = thread(), row = i / LENGTH, k = i % LENGTH * (NUMBERS / WORDS), block = row / (Weights::tiles * 8);
-    if (i < words) exchange[i] = 0;
-    if (i < blocks) lost[i] = 0;
+    if (i < words) rooms[i] = 0;
+    if (i < waits) flags[i] = 0, lost[i] = 0;
     if (block >= blocks) return;
     const Index output = row % (Weights::tiles * 8), unit = block * UNITS + output;
     const auto weight = [&](Index k) {
@@ -26,10 +26,10 @@ extern "C" __global__ void grid_begin_back(Index H, Index blocks, const Real* Wh
 }
 
 extern "C" __global__ void __launch_bounds__(THREADS, 1)
-grid_backward(Index T, Index B, Index first, Index H, Index reverse, const unsigned* packed, const Stored* saved,
-              const Real* Wc, const Real* keep, const bool* mask, Index mask_step, Index mask_row, const Real* h,
-              const Real* c, const Real* dy, Index dy_step, Index dy_row, const Real* dh, const Real* dc, Real* new_dh,
-              Real* new_dc, Stored* d, unsigned* rooms, unsigned* flags, Index* lost, Index limit) {
+grid_backward(Index T, Index B, Index first, Index H, Index reverse, const unsigned* packed, unsigned* rooms,
+              unsigned* flags, Index* lost, Index limit, const Stored* saved, const Real* Wc, const Real* keep,
+              const bool* mask, Index mask_step, Index mask_row, const Real* h, const Real* c, const Real* dy,
+              Index dy_step, Index dy_row, const Real* dh, const Real* dc, Real* new_dh, Real* new_dc, Stored* d) {
     const Exchange all{rooms, flags, lost, limit};
     const int rows = static_cast<int>(B - first < ROWS ? B - first : ROWS), local = threadIdx.x / UNITS;
     const int within = threadIdx.x % UNITS;

@@ -8,25 +8,27 @@
 typedef Slab<Cell::recurrents * UNITS, UNITS> Weights;
 static_assert(UNITS * ROWS <= THREADS, "a thread owns one unit of one row");
 
-// The weights (blocks, 8 tiles, LENGTH) as the blocks load them, and all that is exchanged zero; a thread for each word.
+// The weights (blocks, 8 tiles, LENGTH) as the blocks load them, and the rooms and flags of all launches, zero; a thread
+// for each word.
 extern "C" __global__ void grid_begin(Index H, Index blocks, const Real* Wh, unsigned* packed, Index words,
-                                      unsigned* exchange, Index* lost) {
-    const Index i = thread(), k = i % LENGTH * (NUMBERS / WORDS), row = i / LENGTH, output = row % (Weights::tiles * 8);
-    if (i < words) exchange[i] = 0;
-    if (i < blocks) lost[i] = 0;
-    const Index block = row / (Weights::tiles * 8), unit = block * UNITS + output % UNITS, from = output / UNITS;
+                                      unsigned* rooms, Index waits, unsigned* flags, Index* lost) {
+    const Index i = thread(), row = i / LENGTH, k = i % LENGTH * (NUMBERS / WORDS), block = row / (Weights::tiles * 8);
+    if (i < words) rooms[i] = 0;
+    if (i < waits) flags[i] = 0, lost[i] = 0;
     if (block >= blocks) return;
-    const bool there = from < Cell::recurrents && unit < H;
-    const Real* column = Wh + from * H + unit;
-    const Index next = Cell::recurrents * H;
-    packed[i] = word_of(there && k < H ? column[k * next] : Real(0), there && k + 1 < H ? column[(k + 1) * next] : Real(0));
+    const Index output = row % (Weights::tiles * 8), unit = block * UNITS + output % UNITS, from = output / UNITS;
+    const auto weight = [&](Index k) {
+        const bool there = from < Cell::recurrents && unit < H && k < H;
+        return there ? Wh[(k * Cell::recurrents + from) * H + unit] : Real(0);
+    };
+    packed[i] = word_of(weight(k), weight(k + 1));
 }
 
 extern "C" __global__ void __launch_bounds__(THREADS, 1)
-grid_forward(Index T, Index B, Index first, Index H, Index reverse, Index keeps, const unsigned* packed, Stored* saved,
-             const Real* bx, const Real* bh, const Real* Wc, const Real* keep, const bool* mask, Index mask_step,
-             Index mask_row, Real* h, Real* c, Stored* seen, Real* y, unsigned* rooms, unsigned* flags, Index* lost,
-             Index limit) {
+grid_forward(Index T, Index B, Index first, Index H, Index reverse, const unsigned* packed, unsigned* rooms,
+             unsigned* flags, Index* lost, Index limit, Index keeps, Stored* saved, const Real* bx, const Real* bh,
+             const Real* Wc, const Real* keep, const bool* mask, Index mask_step, Index mask_row, Real* h, Real* c,
+             Stored* seen, Real* y) {
     const Exchange all{rooms, flags, lost, limit};
     const int rows = static_cast<int>(B - first < ROWS ? B - first : ROWS), local = threadIdx.x / UNITS;
     const Index unit = static_cast<Index>(blockIdx.x) * UNITS + threadIdx.x % UNITS, row = first + local;
