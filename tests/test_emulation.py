@@ -31,8 +31,7 @@ WARP = HEAD + """int* y) {
 
 
 def go(text, arguments, blocks=1, threads=64, seed=0):
-    library, barriers = built(text)
-    run("go", library["run_go"], arguments, blocks, threads, barriers, seed)
+    run("go", built(text)["run_go"], arguments, blocks, threads, seed)
 
 
 def floats(count):

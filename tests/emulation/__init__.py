@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from xprnn.gpu.device import check_room, check_shared
 from xprnn.gpu.sources import source
 
 from .build import MISSING, built
@@ -13,13 +14,18 @@ from .products import Products
 
 __all__ = ["MISSING", "Emulated"]
 
+MOST_SHARED = {80: 163 << 10, 90: 227 << 10}
+"""The bytes of shared memory that a block can be given, by the compute capability."""
+
 
 @dataclass(frozen=True)
 class Emulated:
     """A ``Device`` over NumPy arrays.
 
-    seed:  decides the order of threads, another for each launch.
-    edits: (file, old, new), which damage what is compiled of a file.
+    seed:       decides the order of threads, another for each launch.
+    edits:      (file, old, new), which damage what is compiled of a file.
+    generation: the compute capability that it shows.
+    blocks:     how many blocks of a kernel are there at once.
 
     Fresh arrays are full of NaN, and there is a margin of NaN around each array that a kernel is given: a kernel that
     writes there raises, and what it reads there is seen in its results.
@@ -27,6 +33,8 @@ class Emulated:
 
     seed: int = 0
     edits: tuple[tuple[str, str, str], ...] = ()
+    generation: int = 90
+    blocks: int = 132
     launches: itertools.count = field(default_factory=itertools.count, compare=False, repr=False)
 
     def owns(self, x):
@@ -39,15 +47,23 @@ class Emulated:
     def struct(self, values):
         return Struct(values)
 
-    def kernel(self, file, name, defines=()):
-        library, barriers = built(edited(file, self.edits), defines)
-        function = library[f"run_{name}"]
+    def kernel(self, file, name, defines=(), shared=0, together=False):
+        function = built(edited(file, self.edits), defines)[f"run_{name}"]
+        check_shared(name, shared, MOST_SHARED[self.generation])
 
         def launch(blocks, threads, arguments):
+            if together:
+                check_room(name, blocks, threads, shared, self.room(file, name, defines, threads, shared))
             seed = self.seed * 1_000_003 + next(self.launches)
-            run(f"{name} of {file}", function, arguments, blocks, threads, barriers, seed)
+            run(f"{name} of {file}", function, arguments, blocks, threads, seed, shared, together)
 
         return launch
+
+    def room(self, file, name, defines, threads, shared=0):
+        return self.blocks if shared <= MOST_SHARED[self.generation] else 0
+
+    def architecture(self):
+        return self.generation
 
     def product(self, precision="highest"):
         return Products(precision)

@@ -10,19 +10,24 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-HEADER = Path(__file__).parent / "emulator.h"
+HERE = Path(__file__).parent
 COMPILER = shutil.which("g++") or shutil.which("clang++")
 MISSING = "" if COMPILER else "there is no C++ compiler to run CUDA sources with"
-OPTIONS = ("-std=c++17", "-O1", "-U_FORTIFY_SOURCE", "-shared", "-fPIC", "-Wall", "-Wno-unused-function", "-Werror")
+OPTIONS = (
+    "-std=c++17", "-O1", "-U_FORTIFY_SOURCE", "-fPIC", "-Wall", "-Wno-unused-function", "-Wno-unknown-pragmas",
+    "-Werror",
+)  # fmt: skip
 # Under sanitizers arrays have no margins: these see each access outside, to read as to write.
 SANITIZED = "XPRNN_EMULATION" in os.environ
 SANITIZERS = ("-O0", "-g1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all") if SANITIZED else ()
-KERNEL = re.compile(r"extern \"C\" __global__ void (\w+)\(")
-MEETING = ("__shared__", "__syncthreads", "__syncwarp", "__shfl", "__ballot")
+# What a kernel says of its clusters and of its threads stands before its name.
+KERNEL = re.compile(r"extern \"C\" __global__ void\s+((?:__\w+__\([^;{]*?\)\s+)*)(\w+)\(")
+MEETING = ("__shared__", "__syncthreads", "__syncwarp", "__shfl", "__ballot", "meet(", "multiply_", "flag_")
 ENTRY = """
-extern "C" const char* run_{name}(const emulator::Argument* arguments, int count, long long blocks, int threads,
-                                  bool barriers, std::uint64_t seed) {{
-    return emulator::launch({name}, arguments, count, blocks, threads, barriers, seed);
+extern "C" const char* run_{name}(const emulator::Argument* arguments, int count, const emulator::Grid* grid) {{
+    emulator::Grid whole = *grid;
+    whole.cluster = {cluster}, whole.most_threads = {threads}, whole.meets = {meets};
+    return emulator::launch({name}, arguments, count, whole);
 }}"""
 
 
@@ -32,17 +37,37 @@ class NotCompiled(Exception):
 
 @functools.cache
 def built(text, defines=()):
-    """The source as a library with a function run_NAME for each of its kernels, and whether its threads meet."""
-    entries = "".join(ENTRY.format(name=name) for name in KERNEL.findall(text))
-    code = f'#include "{HEADER}"\n{text}\n{entries}\n'
+    """The source as a library with a function run_NAME for each of its kernels."""
+    meets = "true" if any(word in text for word in MEETING) else "false"
+    entries = "".join(entry(*found, meets) for found in KERNEL.findall(text))
+    code = f'#include "{HERE / "emulator.h"}"\n{text}\n{entries}\n'
     options = [f"-D{name}={value}" for name, value in defines]
     path = folder() / hashlib.sha256(repr((code, options)).encode()).hexdigest()[:24]
     path.with_suffix(".cpp").write_text(code, encoding="utf-8")
-    command = [COMPILER, *OPTIONS, *SANITIZERS, *options, path.with_suffix(".cpp"), "-o", path.with_suffix(".so")]
-    done = subprocess.run(command, capture_output=True, text=True)
+    compiled("-shared", *options, path.with_suffix(".cpp"), runtime(), "-o", path.with_suffix(".so"))
+    return ctypes.CDLL(str(path.with_suffix(".so")))
+
+
+@functools.cache
+def runtime():
+    """What all sources are linked to."""
+    path = folder() / "runtime.o"
+    compiled("-c", HERE / "runtime.cpp", "-o", path)
+    return path
+
+
+def compiled(*arguments):
+    done = subprocess.run([COMPILER, *OPTIONS, *SANITIZERS, *arguments], capture_output=True, text=True)
     if done.returncode:
-        raise NotCompiled(f"with {options}:\n{done.stderr[:3000]}")
-    return ctypes.CDLL(str(path.with_suffix(".so"))), any(word in text for word in MEETING)
+        raise NotCompiled(f"{' '.join(map(str, arguments))}:\n{done.stderr[:3000]}")
+
+
+def entry(attributes, name, meets):
+    """The function that runs a kernel, which knows what the kernel says of itself."""
+    cluster = re.search(r"__cluster_dims__\((.*?), 1, 1\)", attributes)
+    threads = re.search(r"__launch_bounds__\((.*?)(, \w+)?\)\s", attributes)
+    found = {"cluster": cluster[1] if cluster else "1", "threads": threads[1] if threads else "1024"}
+    return ENTRY.format(name=name, meets=meets, **found)
 
 
 @functools.cache

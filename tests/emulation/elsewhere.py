@@ -25,9 +25,15 @@ class Elsewhere:
     def struct(self, values):
         return self.emulated.struct(self._unwrapped(values))
 
-    def kernel(self, file, name, defines=()):
-        launch = self.emulated.kernel(file, name, defines)
+    def kernel(self, file, name, defines=(), shared=0, together=False):
+        launch = self.emulated.kernel(file, name, defines, shared, together)
         return lambda blocks, threads, arguments: launch(blocks, threads, self._unwrapped(arguments))
+
+    def room(self, file, name, defines, threads, shared=0):
+        return self.emulated.room(file, name, defines, threads, shared)
+
+    def architecture(self):
+        return self.emulated.architecture()
 
     def product(self, precision="highest"):
         return ProductsElsewhere(self.emulated.product(precision), self.unwrap)

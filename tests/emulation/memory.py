@@ -22,13 +22,23 @@ class Argument(ctypes.Structure):
     )  # fmt: skip
 
 
-def run(name, function, arguments, blocks, threads, barriers, seed):
+class Grid(ctypes.Structure):
+    """As in schedule.h; the rest is the kernel's own affair."""
+
+    _fields_ = (
+        ("blocks", ctypes.c_longlong), ("threads", ctypes.c_int), ("meets", ctypes.c_bool), ("seed", ctypes.c_uint64),
+        ("shared", ctypes.c_longlong), ("together", ctypes.c_bool), ("cluster", ctypes.c_int),
+        ("most_threads", ctypes.c_int),
+    )  # fmt: skip
+
+
+def run(name, function, arguments, blocks, threads, seed=0, shared=0, together=False):
     """Run a kernel on copies of its arrays, and take over what it has done; RuntimeError if it did anything wrong."""
     copies, tuples = {}, []
     given = (Argument * len(arguments))(*(_argument(a, copies, tuples) for a in arguments))
     function.restype = ctypes.c_char_p
-    grid = ctypes.c_longlong(blocks), ctypes.c_int(threads), ctypes.c_bool(barriers), ctypes.c_uint64(seed)
-    wrong = function(given, len(arguments), *grid)
+    grid = Grid(blocks=blocks, threads=threads, seed=seed % 2**64, shared=shared, together=together)
+    wrong = function(given, len(arguments), ctypes.byref(grid))
     if wrong:
         raise RuntimeError(f"{name}: {wrong.decode()}")
     for low, size, copy in copies.values():

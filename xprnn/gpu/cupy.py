@@ -12,10 +12,13 @@ import numpy as np
 from ..libraries import BackendError, cuda
 from ..types import Array, Shape
 from .blas import gemm
-from .device import Defines, Launch, Product
+from .device import Defines, Launch, Product, check_room, check_shared
 from .sources import source
 
 OPTIONS = ("-std=c++17",)
+
+# CUDA's numbers of what a kernel can be asked and told, for which CuPy has no names.
+_CLUSTER_WIDTH, _LARGE_CLUSTERS = 11, 14
 
 # CUDA's names for dtypes, and for what a product computes in, by the precision.
 _DTYPES = {"f": 0, "d": 1, "e": 2, "H": 14}
@@ -61,14 +64,34 @@ class CuPyDevice:
             numbers = np.array([a if type(a) is int else a.data.ptr for a in values], "u8")
         return numbers.view(f"V{8 * len(values)}")
 
-    def kernel(self, file: str, name: str, defines: Defines = ()) -> Launch:
+    def kernel(
+        self, file: str, name: str, defines: Defines = (), shared: int = 0, together: bool = False
+    ) -> Launch:
         """The kernel ``name`` of the source ``file``; BackendError with what mends it if it cannot be compiled."""
         function = _function(file, name, defines)
+        if not shared and not together:
+            return lambda blocks, threads, arguments: function((blocks,), (threads,), arguments)
+        check_shared(name, shared, _shared_limit())
+        loaded = _allowed(function, shared)
 
         def launch(blocks: int, threads: int, arguments: tuple) -> None:
-            function((blocks,), (threads,), arguments)
+            if together:  # CuPy would begin fewer blocks than it is asked for
+                check_room(name, blocks, threads, shared, _room(loaded, threads, shared))
+            loaded((blocks,), (threads,), arguments, shared_mem=shared, enable_cooperative_groups=together)
 
         return launch
+
+    def room(self, file: str, name: str, defines: Defines, threads: int, shared: int = 0) -> int:
+        """How many blocks of so many threads of a kernel are on the GPU at once; 0 if not even one fits."""
+        if shared > _shared_limit():
+            return 0
+        return _room(_allowed(_function(file, name, defines), shared), threads, shared)
+
+    def architecture(self) -> int:
+        """The compute capability of the current GPU."""
+        import cupy
+
+        return int(cupy.cuda.Device().compute_capability)
 
     def product(self, precision: str = "highest") -> Product:
         """How float32 matrices are multiplied, on the stream that is current when they are."""
@@ -130,6 +153,33 @@ def _function(file: str, name: str, defines: Defines) -> Any:
     except (compiler.CompileException, RuntimeError, ImportError, OSError) as error:
         raise BackendError(*explained(file, str(error), cupy.__version__)) from error
     return function
+
+
+def _shared_limit() -> int:
+    """The bytes of shared memory that a block can be given by the current GPU."""
+    from cupy.cuda import runtime
+
+    return runtime.deviceGetAttribute(runtime.cudaDevAttrMaxSharedMemoryPerBlockOptin, runtime.getDevice())
+
+
+def _allowed(function: Any, shared: int) -> Any:
+    """The kernel as it is on the current GPU, allowed so many bytes, and the clusters of 16 blocks that it may have."""
+    from cupy.cuda import driver
+
+    loaded = function.kernel
+    if shared:
+        driver.funcSetAttribute(loaded.ptr, driver.CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES, shared)
+    if driver.funcGetAttribute(_CLUSTER_WIDTH, loaded.ptr) > 8:
+        driver.funcSetAttribute(loaded.ptr, _LARGE_CLUSTERS, 1)
+    return loaded
+
+
+def _room(loaded: Any, threads: int, shared: int) -> int:
+    """How many blocks are on the current GPU at once."""
+    from cupy.cuda import driver, runtime
+
+    each = driver.occupancyMaxActiveBlocksPerMultiprocessor(loaded.ptr, threads, shared)
+    return each * runtime.deviceGetAttribute(runtime.cudaDevAttrMultiProcessorCount, runtime.getDevice())
 
 
 def options(defines: Defines) -> tuple[str, ...]:

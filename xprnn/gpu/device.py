@@ -51,8 +51,21 @@ class Device(Protocol):
         It holds places and not the arrays: they are to live until the launch.
         """
 
-    def kernel(self, file: str, name: str, defines: Defines = ()) -> Launch:
-        """The kernel ``name`` of the source ``file``, compiled at its first use."""
+    def kernel(
+        self, file: str, name: str, defines: Defines = (), shared: int = 0, together: bool = False
+    ) -> Launch:
+        """The kernel ``name`` of the source ``file``, compiled at its first use.
+
+        shared:   bytes of shared memory that each block is given besides its own arrays.
+        together: whether the blocks of a launch wait for each other, so that all must be on the device at once: then a
+                  launch of more than ``room`` of them raises ValueError.
+        """
+
+    def room(self, file: str, name: str, defines: Defines, threads: int, shared: int = 0) -> int:
+        """How many blocks of so many threads of a kernel are on the device at once; 0 if not even one fits."""
+
+    def architecture(self) -> int:
+        """The compute capability that sources are compiled for: 80 for 8.0, 90 for 9.0."""
 
     def product(self, precision: str = "highest") -> Product:
         """How float32 matrices are multiplied: "highest" exactly, "high" by TF32, "medium" by bfloat16 operands."""
@@ -76,3 +89,16 @@ def dense(a: Array) -> Array:
 def grid(count: int, threads: int = THREADS) -> tuple[int, int]:
     """The blocks, and the threads of each, that make at least ``count`` threads."""
     return -(-count // threads), threads
+
+
+def check_shared(name: str, shared: int, most: int) -> None:
+    """ValueError if a block of the kernel needs more shared memory than the device gives one."""
+    if shared > most:
+        raise ValueError(f"a block of {name} needs {shared} bytes of shared memory, and this GPU gives it {most}")
+
+
+def check_room(name: str, blocks: int, threads: int, shared: int, room: int) -> None:
+    """ValueError if blocks that wait for each other are not on the device at once."""
+    if blocks > room:
+        each = f"{threads} threads and {shared} bytes of shared memory"
+        raise ValueError(f"{blocks} blocks of {name}, of {each}, wait for each other, and this GPU has room for {room}")

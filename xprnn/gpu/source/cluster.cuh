@@ -4,14 +4,9 @@
 // A push is a write that arrives some time, in no order. It counts its bytes on a barrier of the block it goes to; who
 // has waited there for the whole number may read what has come. No block may end while a push to it is under way.
 #pragma once
+#include "block.cuh"
 
 #ifndef EMULATED
-// The shared memory that a launch gives each block besides its own arrays; it begins at a multiple of 128 bytes.
-__device__ inline unsigned char* shared_memory() {
-    extern __shared__ __align__(128) unsigned char given[];
-    return given;
-}
-
 // The place of this block in its cluster.
 __device__ inline int cluster_rank() {
     unsigned rank;
@@ -22,11 +17,6 @@ __device__ inline int cluster_rank() {
 // All threads of the cluster wait for each other, and see what the others have written before.
 __device__ inline void cluster_meet() {
     asm volatile("barrier.cluster.arrive.release.aligned;\n\tbarrier.cluster.wait.acquire.aligned;" ::: "memory");
-}
-
-// So many threads of the block, whole warps, wait for each other; id is 1 to 15, and __syncthreads is 0.
-__device__ inline void meet(int id, int threads) {
-    asm volatile("bar.sync %0, %1;" ::"r"(id), "r"(threads) : "memory");
 }
 
 // In shared memory. A phase of it ends when all have come that are to come, and all bytes that are expected; then the
