@@ -39,7 +39,7 @@ grid_backward(Index T, Index B, Index first, Index H, Index reverse, const unsig
     Weights weights;
     weights.load(packed);
 
-    Back q;
+    Back q{};
     Real factor = 1, carry = 0;
     if (owns) {
         carry = dh[i];
@@ -52,7 +52,7 @@ grid_backward(Index T, Index B, Index first, Index H, Index reverse, const unsig
         const Index place = (t * B + row) * Cell::columns * H + unit;
         const bool real = owns && (!mask || mask[t * mask_step + row * mask_row]);
         Real above = 0;
-        if (real) {
+        if (owns) {  // read now, and not looked at before the product is there
             if (dy) above = dy[t * dy_step + row * dy_row + unit];
             for (int k = 0; k < Cell::columns; ++k) q.z[k] = Cell::saves ? load(saved[place + k * H]) : Real(0);
             q.before = h[before * states + i];

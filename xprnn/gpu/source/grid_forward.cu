@@ -31,14 +31,15 @@ grid_forward(Index T, Index B, Index first, Index H, Index reverse, const unsign
              Stored* seen, Real* y) {
     const Exchange all{rooms, flags, lost, limit};
     const int rows = static_cast<int>(B - first < ROWS ? B - first : ROWS), local = threadIdx.x / UNITS;
-    const Index unit = static_cast<Index>(blockIdx.x) * UNITS + threadIdx.x % UNITS, row = first + local;
+    const int within = threadIdx.x % UNITS;
+    const Index unit = static_cast<Index>(blockIdx.x) * UNITS + within, row = first + local;
     const bool owns = local < rows && unit < H;
     const Index i = row * H + unit, states = B * H;
     Weights weights;
     weights.load(packed);
 
-    Unit q;
-    Real bias[Cell::columns], factor = 1;
+    Unit q{};
+    Real bias[Cell::columns] = {}, factor = 1;
     const Index begin = keeps && reverse ? T : 0;
     if (owns) {
         q.h = h[begin * states + i];
@@ -57,14 +58,14 @@ grid_forward(Index T, Index B, Index first, Index H, Index reverse, const unsign
         const Index t = reverse ? T - 1 - n : n, after = reverse ? t : t + 1;
         Stored* mine = saved + (t * B + row) * Cell::columns * H + unit;
         const bool real = owns && (!mask || mask[t * mask_step + row * mask_row]);
-        Real drive[Cell::columns];
-        for (int k = 0; k < Cell::columns; ++k)
-            drive[k] = bias[k] + (real && k >= Cell::first_drive ? load(mine[k * H]) : Real(0));
+        Real drive[Cell::columns] = {};  // read now, and not looked at before the product is there
+        if (owns)
+            for (int k = Cell::first_drive; k < Cell::columns; ++k) drive[k] = load(mine[k * H]);
         if (!weights.multiply(all, n, rows)) return;
         if (real) {
             for (int k = 0; k < Cell::columns; ++k) {
                 const int from = Cell::recurrent(k);
-                q.z[k] = drive[k] + (from >= 0 ? weights.sum(local, from * UNITS + threadIdx.x % UNITS) : Real(0));
+                q.z[k] = drive[k] + bias[k] + (from >= 0 ? weights.sum(local, from * UNITS + within) : Real(0));
             }
             Cell::forward(q);
         }
