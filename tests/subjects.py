@@ -11,7 +11,7 @@ from xprnn.layers.flip import Flip
 from xprnn.layers.layer_norm import LayerNorm
 from xprnn.layers.masking import Masking
 from xprnn.layers.pooling import Pooling
-from xprnn.layers.recurrent import GRU, LSTM, RNN, PeepholeLSTM, Recurrent
+from xprnn.layers.recurrent import GRU, LSTM, RNN, LayerNormLSTM, PeepholeLSTM, Recurrent
 from xprnn.layers.sequence_dropout import SequenceDropout
 from xprnn.layers.sequential import Sequential
 from xprnn.layers.time_distributed import TimeDistributed
@@ -29,6 +29,8 @@ CELLS = {
     "ProjectedLSTM-bare": cells.ProjectedLSTM(5, 6, bias=False),
     "GeneralLSTM": cells.GeneralLSTM(5, ("hard_sigmoid(0.2, 0.5)", "softsign", "clip(0.8) tanh"), peepholes=True),
     "GeneralLSTM-coupled": cells.GeneralLSTM(5, coupled=True, double_bias=True),
+    "LayerNormLSTM": cells.LayerNormLSTM(5),
+    "LayerNormLSTM-bare": cells.LayerNormLSTM(5, bias=False, epsilon=0.1),
     "PeepholeLSTM": cells.PeepholeLSTM(5),
     "PeepholeLSTM-bare": cells.PeepholeLSTM(5, bias=False),
     "GRU": cells.GRU(5),
@@ -37,7 +39,15 @@ CELLS = {
     "GeneralGRU-before": cells.GeneralGRU(5, ("softsign", "hard_tanh"), reset_after=False, double_bias=True),
     "GRUResetBefore": cells.GRUResetBefore(5),
     "GRUResetBefore-bare": cells.GRUResetBefore(5, bias=False),
+    "Zoneout-LSTM": cells.Zoneout(cells.LSTM(5), (0.1, 0.4)),
+    "Zoneout-GRU": cells.Zoneout(cells.GRU(5), (0.3,)),
+    "Zoneout-RNN-bare": cells.Zoneout(cells.RNN(5, bias=False), (0.2,)),
+    "Zoneout-projected-bare": cells.Zoneout(cells.ProjectedLSTM(5, 3, bias=False), (0.0, 0.5)),
 }
+
+# Those that the compiled kernel and the one for GPUs run.
+OTHERS = ("RNN-softplus", "General", "LayerNorm", "Projected", "Zoneout")
+COMMON = {name for name in CELLS if not name.startswith(OTHERS)}
 
 # Name -> a cell of so many units: those that the compiled kernel and the one for GPUs run.
 SIZED = {
@@ -53,6 +63,7 @@ SIZED = {
 
 _LSTM, _GRU = Direction(cells.LSTM(4)), Direction(cells.GRU(4), reverse=True, recurrent_dropout=0.3)
 _STACK = (cells.LSTM(5), cells.GRU(4), cells.RNN(3))
+_ZONED = cells.Zoneout(cells.LSTM(4), (0.1, 0.4))
 _SHARED = Dense(3, "tanh")
 _STEPS, _TOKENS, _SAMPLE = (None, 3), (None,), (3,)
 
@@ -66,6 +77,8 @@ RECURRENT = {
     ),
     "RNN": (RNN((4, 3), activation="relu", reverse=True), _STEPS),
     "Projected": (Recurrent((cells.ProjectedLSTM(4, 2), cells.ProjectedLSTM(3, 4)), bidirectional=True), _STEPS),
+    "LayerNormLSTM": (LayerNormLSTM(4, epsilon=0.1, recurrent_dropout=0.3), _STEPS),
+    "Zoneout": (Direction(_ZONED, reverse=True, segment=3, recurrent_dropout=0.2, learn_state=True), _STEPS),
     "LSTM": (LSTM(4, 3, learn_state=True, dropout=0.2, recurrent_dropout=0.2), _STEPS),
     "PeepholeLSTM": (PeepholeLSTM(4, 2, bidirectional=True, segment=2, learn_state=True), _STEPS),
     "GRU": (GRU(4, 2, bidirectional=True, merge="mul", return_sequences=False), _STEPS),

@@ -165,7 +165,8 @@ def test_the_kernel_for_gpus_is_described_as_it_runs():
 
 
 def test_which_kernel_runs_which_cell():
-    common, rest = "RNN, LSTM, PeepholeLSTM, GRU, GRUResetBefore", "ProjectedLSTM, GeneralLSTM, GeneralGRU"
+    common = "RNN, LSTM, PeepholeLSTM, GRU, GRUResetBefore"
+    rest = "LayerNormLSTM, Zoneout, ProjectedLSTM, GeneralLSTM, GeneralGRU"
     here = f"cpu runs {common}; loop runs {rest}" if cpu.INSTRUCTIONS else "loop runs every cell"
     assert backends.takes("numpy") == f"on numpy, whatever the shape, {here}"
     told = elsewhere("[backends.takes('numpy')]", XPRNN_KERNEL="loop")

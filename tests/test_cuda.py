@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from emulation import MISSING, Emulated
 from emulation.products import Products
-from subjects import CELLS, SIZED
+from subjects import CELLS, COMMON, SIZED
 
 from xprnn import cells
 from xprnn.backend import backend
@@ -227,7 +227,7 @@ def test_what_it_accepts():
 
     kernel, x = emulated(), np.ones((2, 3, 4))
     fine = {name for name, cell in CELLS.items() if kernel.accepts(cell, x, None)}
-    assert fine == {name for name in CELLS if "Projected" not in name and "General" not in name} - {"RNN-softplus"}
+    assert fine == COMMON
     assert not kernel.accepts(Mine(3), x, None)
     assert not kernel.accepts(cells.LSTM(3), x.astype(np.float16), None)
     assert not kernel.accepts(cells.LSTM(3), x[:, :0], None)

@@ -72,7 +72,7 @@ MISUSES = {
     "lost push": (
         "peer < CLUSTER; ++peer", "peer < CLUSTER - (t == 4); ++peer",
         r"deadlock in block \d: 0 of 64 threads have ended, the others wait: 0 to 63 at barrier_wait for parity 0, "
-        r"at byte 8 of its shared memory, where 256 bytes and 0 expectations are missing; .*; in block [37]: .* parity 0, "
+        r"at byte 8 of its shared memory, where 256 bytes and 0 expectations are missing; .* block [37]: .* parity 0, "
         r"at byte 0 of its shared memory, where 1024 bytes and 0 expectations are missing",
     ),
     "parity": ("full + t % 2, t / 2 % 2", "full + t % 2, t % 2", "in a phase that lacks 0 expectations|deadlock"),

@@ -116,6 +116,8 @@ def shared():
 NO_DROPOUT, SOME = xr.Direction(cells.GRU(2)), xr.Direction(cells.GRU(2), reverse=True, recurrent_dropout=0.1)
 REFUSED = {
     "Keras has no PeepholeLSTM": [xr.PeepholeLSTM(2)],
+    "Keras has no LayerNormLSTM": [xr.LayerNormLSTM(2)],
+    "Keras has no Zoneout": [xr.Recurrent(cells.Zoneout(cells.RNN(2), (0.1,)))],
     "Keras has no ProjectedLSTM": [xr.Recurrent(cells.ProjectedLSTM(3, 2))],
     "Keras has no GeneralLSTM.*coupled=True": [xr.Recurrent(cells.GeneralLSTM(3, coupled=True))],
     "Keras has no GeneralLSTM.*'relu'": [xr.Recurrent(cells.GeneralLSTM(3, ("sigmoid", "tanh", "relu")))],

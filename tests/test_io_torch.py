@@ -8,7 +8,7 @@ from xprnn import cells, tree
 from xprnn.io import torch as io
 from xprnn.io.torch import names
 from xprnn.layers.direction import Direction
-from xprnn.layers.recurrent import GRU, LSTM, RNN, PeepholeLSTM, Recurrent
+from xprnn.layers.recurrent import GRU, LSTM, RNN, LayerNormLSTM, PeepholeLSTM, Recurrent
 
 PROJECTED = (cells.ProjectedLSTM(4, 2, double_bias=True),)
 CASES = {
@@ -79,6 +79,8 @@ def test_two_biases_are_one_unless_they_are_kept():
 REFUSED = [
     (PeepholeLSTM(4), TypeError, r"PyTorch has no PeepholeLSTM\(hidden=4.*only RNN with tanh or relu, LSTM"),
     (GRU(4, reset_after=False), TypeError, "GRUResetBefore"),
+    (LayerNormLSTM(4), TypeError, "PyTorch has no LayerNormLSTM"),
+    (Recurrent(cells.Zoneout(cells.GRU(4), (0.1,))), TypeError, "PyTorch has no Zoneout"),
     (RNN(4, activation="softplus"), TypeError, "activation='softplus'"),
     (LSTM(4, bidirectional=True, merge="sum"), ValueError, "merge='sum'"),
     (LSTM(4, reverse=True), ValueError, "only runs backwards"),

@@ -159,6 +159,8 @@ def cell(*cells):
     ("layer", "error", "words"),
     [
         (cell(xr.cells.ProjectedLSTM(4, 2)), TypeError, r"no ProjectedLSTM\(hidden=4, projection=2"),
+        (xr.LayerNormLSTM(4), TypeError, r"no LayerNormLSTM\(hidden=4"),
+        (cell(xr.cells.Zoneout(xr.cells.RNN(4), (0.1,))), TypeError, r"no Zoneout\(cell=RNN\(hidden=4"),
         (cell(xr.cells.RNN(3), xr.cells.RNN(3, "selu")), ValueError, "no activation selu in cells.*activation='selu'"),
         (cell(xr.cells.GeneralGRU(3, ("clip(1) sigmoid", "tanh"))), ValueError, "the first two activations alike"),
         (cell(xr.cells.GeneralLSTM(3, ("clip(1) sigmoid", "clip(1) tanh", "clip(1) tanh"))), ValueError, "third never"),

@@ -7,6 +7,10 @@ from xprnn import cells, tree
 from xprnn.kernels import loop
 
 KINDS = [getattr(cells, name) for name in cells.__all__ if name != "Cell"]
+MADE = {
+    cells.ProjectedLSTM: lambda: cells.ProjectedLSTM(5, 3),
+    cells.Zoneout: lambda: cells.Zoneout(cells.LSTM(5), (0.1, 0.2)),
+}
 
 
 class Counted(np.ndarray):
@@ -52,10 +56,11 @@ class Namespace:
 def run(kind, steps, prepared):
     """The results of a forward and a backward, and the (operations, copies) of each."""
     rng, counts = np.random.default_rng(0), []
-    cell = kind(5, 3) if kind is cells.ProjectedLSTM else kind(5)
+    cell = MADE[kind]() if kind in MADE else kind(5)
     p = tree.map(lambda a: 0.5 * rng.normal(size=a.shape), cell.init(rng, 3))
     s, ds = (tuple(rng.normal(size=(2, n)) for n in cell.state_sizes) for _ in range(2))
-    x, dys = rng.normal(size=(steps, 2, 3)), rng.normal(size=(steps, 2, cell.state_sizes[0]))
+    x = rng.normal(size=(steps, 2, 3 + (sum(cell.state_sizes) if cell.zoneout else 0)))
+    dys = rng.normal(size=(steps, 2, cell.state_sizes[0]))
     p, x, s, dys, ds = tree.map(prepared, (p, x, s, dys, ds))
     Counted.operations = Counted.copies = 0
     ys, end, tape = loop.forward(cell, p, x, s, None, False)

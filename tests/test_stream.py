@@ -10,6 +10,7 @@ CELLS = {
     "RNN": xr.RNN(H), "RNN relu": xr.RNN(H, activation="relu"), "LSTM": xr.LSTM(H), "PeepholeLSTM": xr.PeepholeLSTM(H),
     "GRU": xr.GRU(H), "GRU reset before": xr.GRU(H, reset_after=False), "stacked": xr.LSTM((4, 3), dropout=0.5),
     "learned state": xr.GRU(H, learn_state=True), "checkpointed": xr.LSTM(H, segment=2, recurrent_dropout=0.5),
+    "LayerNormLSTM": xr.LayerNormLSTM(H), "zoneout": xr.Recurrent(xr.cells.Zoneout(xr.cells.LSTM(H), (0.1, 0.5))),
     "one direction": xr.Direction(xr.cells.LSTM(H)),
     "without a cell": xr.TimeDistributed(xr.Dense(3, "tanh")),
 }  # fmt: skip

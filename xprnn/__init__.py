@@ -28,7 +28,7 @@ from .layers.flip import Flip
 from .layers.layer_norm import LayerNorm
 from .layers.masking import Masking
 from .layers.pooling import Pooling
-from .layers.recurrent import GRU, LSTM, RNN, PeepholeLSTM, Recurrent
+from .layers.recurrent import GRU, LSTM, RNN, LayerNormLSTM, PeepholeLSTM, Recurrent
 from .layers.sequence_dropout import SequenceDropout
 from .layers.sequential import Sequential
 from .layers.time_distributed import TimeDistributed
@@ -68,6 +68,7 @@ __all__ = [
     "Key",
     "Layer",
     "LayerNorm",
+    "LayerNormLSTM",
     "Masking",
     "Model",
     "PeepholeLSTM",

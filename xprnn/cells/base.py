@@ -34,6 +34,11 @@ class Cell(ABC):
         """The width of each leaf of the state; the first leaf is the output."""
         return (self.hidden,)
 
+    @property
+    def zoneout(self) -> tuple[float, ...]:
+        """The rates at which units keep their state, for each leaf, or none; ``Zoneout`` says what x has then."""
+        return ()
+
     @abstractmethod
     def init(self, rng: Generator, features: int) -> Params:
         """Fresh parameters for ``features`` inputs: a dict of float64 NumPy arrays."""

@@ -20,6 +20,7 @@ MUCH = 240  # characters of a reason that are shown without -v
 TO_FIX = "to fix it: "
 CELLS = (
     cells.RNN(1), cells.LSTM(1), cells.PeepholeLSTM(1), cells.GRU(1), cells.GRUResetBefore(1),
+    cells.LayerNormLSTM(1), cells.Zoneout(cells.RNN(1), (0.1,)),
     cells.ProjectedLSTM(1, 1), cells.GeneralLSTM(1), cells.GeneralGRU(1),
 )  # fmt: skip
 REBUILD = "install g++ or clang++, then, in a copy of the repository, pip install -v --force-reinstall --no-deps -e ."

@@ -27,7 +27,7 @@ from .keras import (
 )
 from .layer_norm import LayerNorm
 from .pooling import Pooling
-from .recurrent import PeepholeLSTM, Recurrent, Stack
+from .recurrent import LayerNormLSTM, PeepholeLSTM, Recurrent, Stack
 from .sequence_dropout import SequenceDropout
 
 __all__ = [
@@ -46,6 +46,7 @@ __all__ = [
     "Input",
     "Layer",
     "LayerNorm",
+    "LayerNormLSTM",
     "LayerNormalization",
     "Masking",
     "PeepholeLSTM",

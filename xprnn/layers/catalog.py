@@ -14,7 +14,7 @@ from .flip import Flip
 from .layer_norm import LayerNorm
 from .masking import Masking
 from .pooling import Pooling
-from .recurrent import GRU, LSTM, RNN, PeepholeLSTM, Recurrent
+from .recurrent import GRU, LSTM, RNN, LayerNormLSTM, PeepholeLSTM, Recurrent
 from .sequence_dropout import SequenceDropout
 from .sequential import Sequential
 from .time_distributed import TimeDistributed
@@ -29,6 +29,7 @@ LAYERS: tuple[type[Layer], ...] = (
     Flip,
     GRU,
     LayerNorm,
+    LayerNormLSTM,
     LSTM,
     Masking,
     PeepholeLSTM,

@@ -4,10 +4,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from .. import initializers, tree
-from ..arrays import namespace
+from ..arrays import device, namespace
 from ..cells import Cell
 from ..kernels import choose
 from ..ops.masks import clean
+from ..random import Key
 from ..scan import scan, scan_vjp, zero_state
 from ..types import Array, Generator, Namespace, Params, Shape, Sizes, State
 from . import shapes
@@ -77,7 +78,8 @@ class Direction(Layer):
     def forward(self, p: Params, x: Array, state: State, ctx: Context) -> tuple[Array, State, Any]:
         xp = namespace(x)
         self._check(x, state)
-        x, mask = _swap(xp, x), None if ctx.mask is None else xp.permute_dims(ctx.mask, (1, 0))[:, :, None]
+        x = self._with_zones(xp, _swap(xp, x), ctx.key)
+        mask = None if ctx.mask is None else xp.permute_dims(ctx.mask, (1, 0))[:, :, None]
         cell_p = {name: a for name, a in p.items() if name not in self._begin()}
         if self.recurrent_dropout and ctx.key is not None:
             shape = (x.shape[1], self.cell.state_sizes[0])
@@ -92,13 +94,15 @@ class Direction(Layer):
         return y, end, (cell_p, tape, state is None, end, any_step)
 
     def step(self, p: Params, x: Array, state: State) -> tuple[Array, State]:
-        s = self._initial(namespace(x), p, x[None, ...]) if state is None else state
+        xp = namespace(x)
+        x, s = self._with_zones(xp, x, None), self._initial(xp, p, x[None, ...]) if state is None else state
         cell_p = {name: a for name, a in p.items() if name not in self._begin()} if self.learn_state else p
         return choose(self.cell, x, None).step(self.cell, cell_p, x, s)
 
     def backward(self, p: Params, tape: Any, dy: Array | None, dstate: State) -> tuple[Array, State, Params]:
         dx, ds, dp = self._backward(tape, dy, dstate, True)
-        return _swap(namespace(dx), dx), ds, dp
+        features = dx.shape[2] - (sum(self.state_sizes) if self.cell.zoneout else 0)
+        return _swap(namespace(dx), dx[..., :features]), ds, dp
 
     def gradients(self, p: Params, tape: Any, dy: Array | None, dstate: State) -> Params:
         return self._backward(tape, dy, dstate, False)[2]
@@ -115,6 +119,17 @@ class Direction(Layer):
         for name, a in zip(self._begin(), ds, strict=False):
             dp[name] = xp.sum(a, axis=0) if began else xp.zeros_like(a[0, :])
         return dx, ds, dp
+
+    def _with_zones(self, xp: Namespace, x: Array, key: Key | None) -> Array:
+        """x (..., D), and behind it what zoneout, if any, does to each unit: drawn, or without a key expected."""
+        parts = [x]
+        for n, (width, rate) in enumerate(zip(self.state_sizes, self.cell.zoneout, strict=False)):
+            shape = (*x.shape[:-1], width)
+            if key is None:
+                parts.append(xp.full(shape, 1 - rate, dtype=x.dtype, device=device(x)))
+            else:
+                parts.append(xp.astype(key.fold("zoneout").fold(n).keep(xp, x, shape, rate) > 0, x.dtype))
+        return xp.concat(parts, axis=-1) if parts[1:] else x
 
     def _initial(self, xp: Namespace, p: Params, x: Array) -> tuple[Array, ...]:
         zeros = zero_state(self.cell, x)

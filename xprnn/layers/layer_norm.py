@@ -6,11 +6,10 @@ from typing import Any
 from .. import initializers
 from ..arrays import namespace
 from ..ops.masks import clean
+from ..ops.norm import normalize_huge, normalize_vjp
 from ..types import Array, Generator, Params, Shape, State
 from . import shapes
 from .base import Context, Layer
-
-HUGE = 1e15  # squares of float32 overflow at 1.8e19, so larger rows are divided by their largest element
 
 
 @dataclass(frozen=True)
@@ -38,22 +37,16 @@ class LayerNorm(Layer):
     def forward(self, p: Params, x: Array, state: State, ctx: Context) -> tuple[Array, State, Any]:
         shapes.check_width(self, x, next((a.shape[0] for a in p.values()), x.shape[-1]))
         xp = namespace(x)
-        x = clean(xp, x, ctx.mask)
-        centred = x - xp.mean(x, axis=-1, keepdims=True)
-        largest = xp.max(xp.abs(centred), axis=-1, keepdims=True)
-        unit = xp.where(largest > HUGE, largest, xp.ones_like(largest))
-        centred = centred / unit
-        rate = 1.0 / xp.sqrt(xp.mean(centred * centred, axis=-1, keepdims=True) + self.epsilon / unit / unit)
-        n = centred * rate
+        n, rate = normalize_huge(xp, clean(xp, x, ctx.mask), self.epsilon)
         y = p["g"] * n if self.gain else n
-        return y + p["b"] if self.bias else y, (), (n, rate / unit, ctx.mask)
+        return y + p["b"] if self.bias else y, (), (n, rate, ctx.mask)
 
     def backward(self, p: Params, tape: Any, dy: Array, dstate: State) -> tuple[Array, State, Params]:
         xp = namespace(dy)
         n, rate, mask = tape
         dy = clean(xp, dy, mask)
         dn = p["g"] * dy if self.gain else dy
-        dx = rate * (dn - xp.mean(dn, axis=-1, keepdims=True) - n * xp.mean(dn * n, axis=-1, keepdims=True))
+        dx = rate * normalize_vjp(xp, n, dn)
         g = {"g": xp.sum(shapes.fold(xp, dy * n), axis=0)} if self.gain else {}
         b = {"b": xp.sum(shapes.fold(xp, dy), axis=0)} if self.bias else {}
         return dx, (), g | b

@@ -226,6 +226,20 @@ class PeepholeLSTM(Stack):
 
 
 @dataclass(frozen=True, repr=False)
+class LayerNormLSTM(Stack):
+    """Layer-normalized LSTMs, stacked (see ``cells.LayerNormLSTM``): ``hidden`` units, or a number for each layer."""
+
+    hidden: int | tuple[int, ...]
+    num_layers: int = 1
+    _: KW_ONLY
+    bias: bool = True
+    epsilon: float = 1e-5
+
+    def cell_stack(self) -> tuple[_cells.Cell, ...]:
+        return tuple(_cells.LayerNormLSTM(n, self.bias, self.epsilon) for n in _sizes(self.hidden, self.num_layers))
+
+
+@dataclass(frozen=True, repr=False)
 class GRU(Stack):
     """GRUs, stacked: ``hidden`` units, or a number for each layer; options as Stack's.
 

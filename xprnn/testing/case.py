@@ -66,6 +66,8 @@ class Case:
         p = tree.map(lambda a: 0.5 * rng.normal(size=a.shape), self.cell.init(rng, self.features))
         x = rng.normal(size=(self.steps, self.batch, self.features))
         sizes = self.cell.state_sizes
+        if self.cell.zoneout:
+            x = np.concatenate([x, rng.random((self.steps, self.batch, sum(sizes)))], axis=-1)
         s, ds = (tuple(rng.normal(size=(self.batch, n)) for n in sizes) for _ in range(2))
         dys = rng.normal(size=(self.steps, self.batch, sizes[0]))
         if self.dropout and self.cell.takes_dropout:
