@@ -14,6 +14,7 @@ from typing import Any, Protocol
 from ..cells.base import Cell
 from ..types import Array, Params
 from . import cpu, cuda, jax, loop
+from .cuda_grid import Grid
 from .cuda_walk import Walk
 
 
@@ -33,7 +34,7 @@ class Kernel(Protocol):
     ) -> tuple[Array, tuple, Params]: ...
 
 
-WALKS: dict[str, Walk] = {}
+WALKS: dict[str, Walk] = {"grid": Grid()}
 """The walks of the kernel for GPUs that are not chosen by themselves."""
 
 

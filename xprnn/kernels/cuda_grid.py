@@ -16,8 +16,8 @@ from .cuda_walk import Tape, Wanted
 CELLS = ("Elman<Tanh>", "Elman<Relu>", "Elman<Identity>", "Memory<false>", "Memory<true>", "Gated")
 PRECISIONS = {"highest": 0, "high": 1, "medium": 2}
 MOST_UNITS = 1280
-WARPS, HELD, ROWS = 8, 32, 32
-"""The most warps of a block, fragments of weights in a thread's registers, and rows of a launch."""
+UNITS = 8, 10, 12, 16
+"""How many units a block may have: the first number with which all blocks are on the GPU at once is taken."""
 BASE = 1 << 16
 """As in grid.cuh."""
 
@@ -44,16 +44,28 @@ class Way(NamedTuple):
 class Grid:
     """The ``Walk`` of the whole GPU.
 
-    units: how many units each block has; None for the fewest of some with which all blocks are on the GPU at once.
+    units: how many units each block has; None for the first of ``UNITS`` that the GPU has room for.
+    rows:  the most rows of the batch, a power of 2 from 8 on, that are walked together; others wait until these end.
+    warps: the most warps of a block. held: the most fragments of the weights in the registers of a thread.
     limit: how often a flag is read before it is given up: a few seconds.
     """
 
     units: int | None = None
+    rows: int = 32
+    warps: int = 8
+    held: int = 32
     limit: int = 1 << 22
     runs: ClassVar[str] = (
         f"kernel='grid' runs RNN, LSTM, PeepholeLSTM and GRU in float32 without storage, of up to {MOST_UNITS} units, "
         "on GPUs of compute capability 8.0 and later that have room for all of its blocks at once"
     )
+
+    def __post_init__(self) -> None:
+        if self.rows not in (8, 16, 32, 64):
+            raise ValueError(f"rows is 8, 16, 32 or 64, not {self.rows}")
+        units = self.units or max(UNITS)
+        if units * 8 > 32 * self.warps:
+            raise ValueError(f"8 rows of {units} units take {units // 4} warps or more, not {self.warps}")
 
     def refusal(self, wanted: Wanted) -> str:
         """As ``Walk`` says."""
@@ -108,33 +120,34 @@ class Grid:
                 return ways
         return ()
 
-    def _cut(self, kind: Kind, precision: str, H: int, B: int) -> Iterator[tuple[Way, Way]]:
-        for units in (8, 10, 12, 16) if self.units is None else (self.units,):
-            yield _way(kind, precision, H, B, units, False), _way(kind, precision, H, B, units, True)
+    def _cut(self, kind: Kind, precision: str, H: int, B: int) -> Iterator[tuple[Way, ...]]:
+        for units in UNITS if self.units is None else (self.units,):
+            yield tuple(self._way(kind, precision, H, B, units, back) for back in (False, True))
+
+    def _way(self, kind: Kind, precision: str, H: int, B: int, units: int, back: bool) -> Way:
+        """One way with so many units for each block."""
+        blocks, recurrents, number = -(-H // units), kind.columns - kind.first_drive, PRECISIONS[precision]
+        share, outputs = (recurrents * units, units) if back else (units, recurrents * units)
+        numbers, tiles = 32 if number == 2 else 16, -(-outputs // 8)
+        rows = 1 if B == 1 and number == 0 else 8
+        while rows < min(B, self.rows) and 2 * rows * units <= 32 * self.warps:
+            rows *= 2
+        # A warp has work of its own, or there is none; but each unit of a row has a thread.
+        warps = min(self.warps, max(-(-blocks * share // numbers), -(-units * rows // 32)))
+        chunks = -(-blocks * share // (numbers * warps))
+        left = max(0, chunks * tiles - self.held)
+        shared = 16 + 4 * warps * rows * (tiles * 8 | 8) + 512 * left * warps
+        cut = {"PRECISION": number, "UNITS": units, "ROWS": rows, "WARPS": warps, "CHUNKS": chunks, "HELD": self.held}
+        defines = ("CELL", kind.cell), ("REAL", "float"), ("STORED", "0"), *((name, str(n)) for name, n in cut.items())
+        name = "grid_backward" if back else "grid_forward"
+        return Way(f"{name}.cu", name, defines, blocks, rows, warps, 16 * chunks * warps, tiles, shared)
 
     def _no_room(self, wanted: Wanted) -> str:
-        H, *_, ways = wanted.cell.hidden, *self._cut(wanted.kind, wanted.precision, wanted.cell.hidden, wanted.B)
+        *_, ways = self._cut(wanted.kind, wanted.precision, wanted.cell.hidden, wanted.B)
         way = min(ways, key=lambda way: way.room(wanted.device) - way.blocks)
-        need = f"{way.blocks} blocks of {way.shared} bytes of shared memory"
-        return f"{H} units in {need} where there is room for {way.room(wanted.device)} at once"
-
-
-def _way(kind: Kind, precision: str, H: int, B: int, units: int, back: bool) -> Way:
-    """One way with so many units for each block."""
-    blocks, recurrents, number = -(-H // units), kind.columns - kind.first_drive, PRECISIONS[precision]
-    share, outputs = (recurrents * units, units) if back else (units, recurrents * units)
-    numbers, tiles = 32 if number == 2 else 16, -(-outputs // 8)
-    rows = 8 if number else 1
-    while rows < min(B, ROWS) and 2 * rows * units <= 32 * WARPS:
-        rows *= 2
-    warps = min(WARPS, max(-(-blocks * share // numbers), -(-units * rows // 32)))
-    chunks = -(-blocks * share // (numbers * warps))
-    left = max(0, chunks * tiles - HELD)
-    shared = 16 + 4 * warps * rows * (tiles * 8 | 8) + 512 * left * warps
-    cut = {"PRECISION": number, "UNITS": units, "ROWS": rows, "WARPS": warps, "CHUNKS": chunks, "HELD": HELD}
-    defines = ("CELL", kind.cell), ("REAL", "float"), ("STORED", "0"), *((name, str(n)) for name, n in cut.items())
-    name = "grid_backward" if back else "grid_forward"
-    return Way(f"{name}.cu", name, defines, blocks, rows, warps, 16 * chunks * warps, tiles, shared)
+        blocks = f"{way.blocks} blocks of {32 * way.warps} threads and {way.shared} bytes of shared memory"
+        room = f"of which this GPU has room for {way.room(wanted.device)} at once"
+        return f"{wanted.cell.hidden} units in {blocks}, {room}"
 
 
 def _check(name: str, lost: list[list[int]], T: int, limit: int) -> None:
@@ -143,8 +156,8 @@ def _check(name: str, lost: list[list[int]], T: int, limit: int) -> None:
     if waits:
         step, awaited, block = min(waits)
         raise RuntimeError(
-            f"{name}: block {block} waited for step {step} of {T} of block {awaited}, whose flag it has read {limit} "
-            "times in vain: the results are no good, and a block is not where it should be; kernel='cuda' needs no flags"
+            f"{name}: block {block} waited for step {step} of {T} of block {awaited} and has read its flag {limit} "
+            "times in vain: the results are no good; kernel='cuda' waits for no flags"
         )
 
 
