@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from emulation.cupy_arrays import cupy_without_gpu
-from emulation.variants import CELLS, VARIANTS
+from emulation.variants import CELLS, OLDEST, VARIANTS
 
 from xprnn.gpu import cupy as gpu_cupy
 from xprnn.gpu.cupy import explained, options
@@ -16,6 +16,7 @@ from xprnn.kernels import cuda
 SOURCES = Path(gpu_cupy.__file__).parent / "source"
 ARCHITECTURES = ("80", "90")
 NVCC = shutil.which("nvcc")
+EACH = [(file, name) for file in VARIANTS for name in ARCHITECTURES if name >= OLDEST.get(file, "")]
 
 
 def test_every_source_is_compiled_in_all_its_variants():
@@ -37,7 +38,7 @@ def test_nvcc_compiles_it(file, tmp_path):
     if not NVCC:
         pytest.skip("there is no nvcc")
     (tmp_path / file).write_text(source(file), encoding="utf-8")
-    code = [f"-gencode=arch=compute_{name},code=sm_{name}" for name in ARCHITECTURES]
+    code = [f"-gencode=arch=compute_{name},code=sm_{name}" for each, name in EACH if each == file]
     # Each cell, and each kind of numbers; all of both take minutes.
     some = VARIANTS[file] if len(VARIANTS[file]) < 5 else VARIANTS[file][::5]
     for defines in some:
@@ -75,8 +76,7 @@ def compile_for(monkeypatch):
     return run
 
 
-@pytest.mark.parametrize("architecture", ARCHITECTURES)
-@pytest.mark.parametrize("file", VARIANTS)
+@pytest.mark.parametrize("file, architecture", EACH)
 def test_nvrtc_compiles_it_as_cupy_asks(file, architecture, compile_for):
     # All for one architecture, some for the other, which takes as long.
     for defines in VARIANTS[file][:: 1 if architecture == ARCHITECTURES[-1] else 4]:

@@ -1,14 +1,49 @@
 """What each CUDA source is compiled as: all that the package asks for."""
 
+from itertools import cycle
+
+from xprnn import cells
+from xprnn.kernels.cuda import kind_of
+from xprnn.kernels.cuda_cluster import plan_there
+from xprnn.kernels.cuda_grid import Grid
+from xprnn.kernels.cuda_tiling import THERE
+
 NUMBERS = tuple((("REAL", real), ("STORED", stored)) for real, stored in (
     ("float", "0"), ("double", "0"), ("float", "16"), ("float", "17"),
 ))  # fmt: skip
 CELLS = ("Elman<Tanh>", "Elman<Relu>", "Elman<Identity>", "Memory<false>", "Memory<true>", "Gated", "GatedBefore")
 REALS = NUMBERS[0][:1], NUMBERS[1][:1]
 RULES = ("SGD", "Momentum<false>", "Momentum<true>", "Adam", "Adagrad", *(f"RMSprop<{kind}>" for kind in range(4)))
+TILED = [kind_of(cell) for cell in (
+    cells.LSTM(1), cells.PeepholeLSTM(1), cells.GRU(1), cells.RNN(1), cells.RNN(1, "relu"), cells.RNN(1, "linear"),
+)]  # fmt: skip
+
+
+def tiled(table, plan):
+    """Every other tiling of a table, with one cell after the other."""
+    ways = [(way, precision, H) for precision, some in table.items() for H, each in some.items() for way in each]
+    for kind, (way, precision, H) in zip(cycle(TILED), ways[::2]):
+        yield plan(way, precision, kind, (("CELL", kind.cell), *NUMBERS[0]), H).defines
+
+
+GRIDS = (
+    (cells.LSTM, "highest", 1024, 32), (cells.LSTM, "high", 1024, 32), (cells.LSTM, "medium", 1024, 32),
+    (cells.PeepholeLSTM, "highest", 512, 1), (cells.GRU, "high", 768, 8), (cells.RNN, "medium", 1280, 16),
+)  # fmt: skip
+
+
+def gridded(back):
+    """Some cells, precisions, sizes and batches, there or back."""
+    for cell, precision, H, B in GRIDS:
+        yield next(Grid().ways(kind_of(cell(1)), precision, H, B))[back].defines
+
+
 VARIANTS = {
     "arrays.cu": NUMBERS,
     "clip.cu": REALS,
+    "cluster_forward.cu": tuple(tiled(THERE, plan_there)),
+    "grid_forward.cu": tuple(gridded(False)),
+    "grid_backward.cu": tuple(gridded(True)),
     "losses.cu": tuple(
         (("LOSS", loss), ("CLASS", kind), *numbers)
         for loss, kind in zip(("Squared", "Absolute", "Huber", "Binary"), 2 * ("int", "long long"), strict=True)
@@ -25,3 +60,5 @@ VARIANTS = {
         for rows in ("1", "4")
     ),
 }
+OLDEST = {"cluster_forward.cu": "90"}
+"""The compute capability that a source needs, where not every GPU has it."""

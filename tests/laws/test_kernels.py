@@ -9,12 +9,18 @@ from subjects import CELLS
 
 from xprnn.backend import backend
 from xprnn.kernels import KERNELS, choose, cuda, loop
+from xprnn.kernels.cuda_cluster import Cluster
+from xprnn.kernels.cuda_grid import Grid
+from xprnn.kernels.cuda_tiling import Tiling
 from xprnn.testing import CELL_LAWS, CELL_SETTINGS, Case, hold
 
 OF_MANY_SHAPES = ("chunk", "stream", "segment", "padding", "rows")
 SPECIAL = {name: kernel for name, kernel in KERNELS.items() if kernel is not loop}
+WALKS = {}  # of the kernel for GPUs, on one cell of each class: what differs in the others is made around the walk
 if not MISSING:
     SPECIAL["cuda-emulated"] = cuda.CUDA(device=Emulated())
+    WALKS["cluster-emulated"] = cuda.CUDA(device=Emulated(), walk=Cluster(Tiling(cluster=2, rows=3, split=2)))
+    WALKS["grid-emulated"] = cuda.CUDA(device=Emulated(), walk=Grid(units=2, warps=1, held=1))
 
 
 def accepted(kernel, cell, name):
@@ -30,10 +36,13 @@ def worth_compiling(law, case):
 
     The law "precision" runs the loop, whatever the kernel.
     """
-    first = next(cell for cell in CELLS.values() if type(cell) is type(case.cell))
     tried = law not in OF_MANY_SHAPES or case.cell == CELLS["LSTM"]
     setting = case.backend.dtype == "float64" and case.padding == "ragged"
-    return tried and setting and law != "precision" and case.cell == first
+    return tried and setting and law != "precision" and first_of_class(case.cell)
+
+
+def first_of_class(cell):
+    return cell == next(other for other in CELLS.values() if type(other) is type(cell))
 
 
 @pytest.mark.parametrize("law", CELL_LAWS)
@@ -45,6 +54,17 @@ def test_law(kernel, cell, law, request):
         cases = [replace(case, steps=4) for case in cases if worth_compiling(law, case)]
     if not cases:
         pytest.skip(f"this kernel runs {cell} on no library that is usable here, or another of its class stands for it")
+    for case in cases:
+        hold(law, case)
+
+
+@pytest.mark.parametrize("law", CELL_LAWS)
+@pytest.mark.parametrize("cell", [cell for cell in CELLS.values() if first_of_class(cell)], ids=str)
+@pytest.mark.parametrize("kernel", WALKS.values(), ids=WALKS)
+def test_law_of_a_walk(kernel, cell, law, request):
+    cases = accepted(kernel, cell, request.config.getoption("backend"))
+    if not cases:
+        pytest.skip(f"this walk does not run {cell}, or not on a library that is usable here")
     for case in cases:
         hold(law, case)
 

@@ -115,12 +115,13 @@ class Grid:
 
     def _fitting(self, device: Device, kind: Kind, precision: str, H: int, B: int) -> tuple[Way, ...]:
         """Both ways, with the first number of units for which the device has room; () if it has for none."""
-        for ways in self._cut(kind, precision, H, B):
+        for ways in self.ways(kind, precision, H, B):
             if all(way.room(device) >= way.blocks for way in ways):
                 return ways
         return ()
 
-    def _cut(self, kind: Kind, precision: str, H: int, B: int) -> Iterator[tuple[Way, ...]]:
+    def ways(self, kind: Kind, precision: str, H: int, B: int) -> Iterator[tuple[Way, ...]]:
+        """There and back, for each number of units that a block may have."""
         for units in UNITS if self.units is None else (self.units,):
             yield tuple(self._way(kind, precision, H, B, units, back) for back in (False, True))
 
@@ -143,7 +144,7 @@ class Grid:
         return Way(f"{name}.cu", name, defines, blocks, rows, warps, 16 * chunks * warps, tiles, shared)
 
     def _no_room(self, wanted: Wanted) -> str:
-        *_, ways = self._cut(wanted.kind, wanted.precision, wanted.cell.hidden, wanted.B)
+        *_, ways = self.ways(wanted.kind, wanted.precision, wanted.cell.hidden, wanted.B)
         way = min(ways, key=lambda way: way.room(wanted.device) - way.blocks)
         blocks = f"{way.blocks} blocks of {32 * way.warps} threads and {way.shared} bytes of shared memory"
         room = f"of which this GPU has room for {way.room(wanted.device)} at once"

@@ -86,27 +86,37 @@ struct Exact {
     }
 
     __device__ void multiply_rows(const unsigned* operands, Real* partial) const {
+        constexpr int HELD = decltype(weights)::HELD / 4;
+        static_assert(decltype(weights)::HELD % 4 == 0, "outputs come in fours");
         Real sums[AT_ONCE][4] = {};
 #pragma unroll
-        for (int n = 0; n < FOURS; ++n) {
-            const Words w[4] = {
-                weights.piece(4 * n), weights.piece(4 * n + 1), weights.piece(4 * n + 2), weights.piece(4 * n + 3)};
-#pragma unroll
-            for (int row = 0; row < AT_ONCE; ++row) {
-                const Words v = *reinterpret_cast<const Words*>(operands + row * PITCH + n * SPLIT * 4);
-#pragma unroll
-                for (int output = 0; output < 4; ++output)
-#pragma unroll
-                    for (int k = 0; k < 4; ++k)
-                        sums[row][output] += __uint_as_float(w[output].word[k]) * __uint_as_float(v.word[k]);
-            }
-        }
+        for (int n = 0; n < HELD; ++n) add(sums, weights.held + 4 * n, 1, operands + n * SPLIT * 4);
+        // Unrolled, this would take the registers that the others are held in.
+#pragma unroll 1
+        for (int n = HELD; n < FOURS; ++n)
+            add(sums, weights.rest + 4 * (n - HELD) * WORKERS, WORKERS, operands + n * SPLIT * 4);
 #pragma unroll
         for (int row = 0; row < AT_ONCE; ++row) {
             Words out;
 #pragma unroll
             for (int output = 0; output < 4; ++output) out.word[output] = __float_as_uint(sums[row][output]);
             *reinterpret_cast<Words*>(partial + row * WIDTH) = out;
+        }
+    }
+
+    // Four terms of four outputs, of which each has a piece.
+    __device__ static void add(Real (&sums)[AT_ONCE][4], const Words* pieces, int step, const unsigned* operands) {
+        Words w[4];
+#pragma unroll
+        for (int output = 0; output < 4; ++output) w[output] = pieces[output * step];
+#pragma unroll
+        for (int row = 0; row < AT_ONCE; ++row) {
+            const Words v = *reinterpret_cast<const Words*>(operands + row * PITCH);
+#pragma unroll
+            for (int output = 0; output < 4; ++output)
+#pragma unroll
+                for (int k = 0; k < 4; ++k)
+                    sums[row][output] += __uint_as_float(w[output].word[k]) * __uint_as_float(v.word[k]);
         }
     }
 };
@@ -225,7 +235,7 @@ struct Exchange {
 
     // By every thread that reads exchange n, thread 0 among them, which makes the barrier ready for exchange n + 2: that
     // cannot be complete before this block has pushed its part of n + 1.
-    __device__ void await(Index n) const {
+    __device__ void await(int n) const {
         barrier_wait(arrived + (n & 1), n >> 1 & 1);
         if (threadIdx.x == 0) barrier_expect(arrived + (n & 1), bytes);
     }

@@ -1,0 +1,77 @@
+"""A walk in one launch: a cluster of blocks for each slice of the batch keeps the weights on the chip and passes h on.
+
+For GPUs of compute capability 9.0 and later. The way back is by steps.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from ..gpu import grid
+from ..gpu.device import Defines
+from ..types import Array
+from .cuda_job import Job, Kind, or_null
+from .cuda_steps import Steps
+from .cuda_tiling import MOST_UNITS, THERE, Plan, Tiling, plan, product, tiling
+from .cuda_walk import Tape, Wanted
+
+CELLS = ("Elman<Tanh>", "Elman<Relu>", "Elman<Identity>", "Memory<false>", "Memory<true>", "Gated")
+ARCHITECTURE = 90
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """The ``Walk`` of the cells whose steps take one product, in float32, up to 512 units; any other way of dividing
+    them than that of the table can be given.
+    """
+
+    forward: Tiling | None = None
+
+    runs: ClassVar[str] = (
+        "kernel='cluster' runs RNN, LSTM, PeepholeLSTM and GRU in float32 "
+        f"of up to {MOST_UNITS} units on GPUs of compute capability 9.0 and later"
+    )
+
+    def refusal(self, wanted: Wanted) -> str:
+        """The first of the cell, the dtype, the storage, the size and the GPU that it does not run; "" if none."""
+        architecture = wanted.device.architecture()
+        met = {
+            type(wanted.cell).__name__: wanted.kind.cell not in CELLS,
+            str(wanted.dtype): wanted.dtype.char != "f",
+            f"storage {wanted.storage!r}": wanted.storage is not None,
+            f"{wanted.cell.hidden} units": wanted.cell.hidden > MOST_UNITS,
+            f"compute capability {architecture / 10}": architecture < ARCHITECTURE,
+        }
+        return next((words for words, refused in met.items() if refused), "")
+
+    def there(self, work: Job, tape: Tape, ys: Array | None) -> None:
+        """As ``Walk`` says."""
+        (T, B, _), (states, _, H) = tape.saved.shape, tape.h.shape  # type: ignore[union-attr]
+        way = self.forward or tiling(THERE, work.precision, H, B)
+        ours = plan_there(way, work.precision, work.kind, work.defines, H)
+        weights = packed(work, "forward", ours, way.cluster, work.Wh)
+        run = work.device.kernel("cluster_forward.cu", "cluster_forward", ours.defines, ours.shared)
+        bx, bh, Wc, keep, c, seen, y = map(or_null, (work.bx, work.bh, work.Wc, work.keep, tape.c, tape.seen, ys))
+        arguments = (weights, tape.saved, bx, bh, Wc, keep, *work.strided(tape.mask), tape.h, c, seen, y)
+        blocks = way.cluster * -(-B // way.rows)
+        run(blocks, ours.threads, (T, B, H, int(tape.reverse), int(states > 1), *arguments))
+
+    def back(self, work: Job, tape: Tape, Wh: Array, dys: Array | None, ds: tuple, d: Array) -> tuple:
+        """As ``Walk`` says."""
+        return Steps().back(work, tape, Wh, dys, ds, d)
+
+
+def plan_there(way: Tiling, precision: str, kind: Kind, cell: Defines, H: int) -> Plan:
+    """The launch of cluster_forward.cu."""
+    units = way.units(H)
+    made = product(way, precision, (kind.columns - kind.first_drive) * units, way.cluster * units)
+    fixed = kind.columns + 3 * (kind.cell == "Memory<true>")
+    return plan(way, precision, cell, units, made, 2 * way.rows * made.pitch + made.partial + fixed * units)
+
+
+def packed(work: Job, way: str, ours: Plan, cluster: int, Wh: Array) -> Array:
+    """The dense weights Wh in the order in which the threads of all blocks of a cluster want them."""
+    pieces = cluster * ours.packed
+    out = work.device.empty((pieces, 4), "uint32")
+    run = work.device.kernel(f"cluster_{way}.cu", f"pack_{way}", ours.defines)
+    run(*grid(pieces), (Wh.shape[0], Wh, out))
+    return out
