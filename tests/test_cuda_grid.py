@@ -5,9 +5,10 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import pytest
 from emulation import MISSING, Emulated
+from emulation.cupy_arrays import OnCuPy, cupy_without_gpu, unwrap, wrap
 from subjects import CELLS
 
-from xprnn import cells
+from xprnn import cells, tree
 from xprnn.backend import backend
 from xprnn.kernels import NAMED, cuda, loop
 from xprnn.kernels.cuda_grid import Grid
@@ -96,6 +97,19 @@ def test_products_are_as_precise_as_asked():
         worst.append(max(float(np.max(np.abs(met[name] - v)) / np.max(np.abs(v))) for name, v in best.items()))
     highest, high, medium = worst
     assert highest < 2e-6 and 5e-5 < high < 5e-3 and 2 * high < medium < 5e-2
+
+
+def test_the_host_code_runs_on_arrays_of_cupy():
+    cupy_without_gpu()
+    cell, *given = whole(20, 9, 3)
+    p, x, s, dys = tree.map(wrap, tuple(given))
+    kernel = cuda.CUDA(device=OnCuPy(Emulated()), walk=SMALL)
+    y, end, tape = kernel.forward(cell, p, x, s, None, False)
+    met = {"forward": (y, end), "backward": kernel.backward(cell, p, tape, dys, end)}
+    wanted = {"forward": loop.forward(cell, *given[:3], None, False)[:2]}
+    _, end, tape = loop.forward(cell, *given[:3], None, False)
+    wanted["backward"] = loop.backward(cell, given[0], tape, given[3], end)
+    compare.identical("cupy", cell, tree.map(unwrap, met), wanted)
 
 
 @pytest.mark.parametrize("precision", ["highest", "medium"])
