@@ -2,14 +2,22 @@
 
 import os
 import sys
+import tempfile
 
 # JAX reads these when it is imported, so they stand before everything else.
 os.environ.setdefault("JAX_ENABLE_X64", "1")
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
-os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")  # it compiles in half the time
+os.environ.setdefault(  # it compiles for each shape anew, and so in a quarter of the time
+    "XLA_FLAGS",
+    "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false --xla_llvm_disable_expensive_passes=true",
+)
 
 import pytest
 import rows
+
+# Workers, and what tests start, build the CUDA sources for the CPU into one folder, which goes with the run.
+KEPT = tempfile.TemporaryDirectory(prefix="xprnn-built-")
+os.environ.setdefault("XPRNN_BUILT", KEPT.name)
 
 # Fixture -> the rows it runs over.
 FIXTURES = {

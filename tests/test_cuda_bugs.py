@@ -101,7 +101,7 @@ BUGS = {
     ),
     "stale cotangent": Bug("cuda_steps", "GRU", "arriving, dh, dc = through, new_dh, new_dc", "arriving = through"),
     "cotangents written into the caller's": Bug(
-        "cuda_steps", "LSTM", "new_dh, new_dc = _pair(room)", "new_dh, new_dc = _pair(ds)"
+        "cuda_steps", "LSTM", "new_dh, new_dc = _pair(before)", "new_dh, new_dc = _pair(ds)"
     ),
     "swapped blocks": Bug(
         "cuda_job", "GRU", "yield slice(0, H), slice(2 * H, 3 * H)", "yield slice(2 * H, 3 * H), slice(0, H)"

@@ -18,6 +18,7 @@ from xprnn import gpu, tree
 from xprnn.gpu import CUPY
 from xprnn.gpu import cupy as gpu_cupy
 from xprnn.kernels import cuda
+from xprnn.kernels.cuda_graph import Graph
 from xprnn.libraries import BackendError
 from xprnn.testing import Case, compare
 
@@ -37,14 +38,16 @@ def no_gpu():
 
 
 @NO_COMPILER
-@pytest.mark.parametrize("name", CELLS)
-@pytest.mark.parametrize("reverse", [False, True])
-def test_the_host_code_runs_on_arrays_of_cupy(name, reverse):
+@pytest.mark.parametrize("name, reverse, walk", [
+    *((name, reverse, cuda.STEPS) for name in CELLS for reverse in (False, True)),
+    *((name, True, Graph(2)) for name in ("RNN", "PeepholeLSTM", "GRU", "GRUResetBefore")),
+])  # fmt: skip
+def test_the_host_code_runs_on_arrays_of_cupy(name, reverse, walk):
     cupy_without_gpu()
     case = Case(CELLS[name], padding="holes", dropout=0.3)
     a = case.draw()
     a = a._replace(mask=a.mask[..., None])
-    plain, other = cuda.CUDA(device=Emulated()), cuda.CUDA(device=OnCuPy(Emulated()))
+    plain, other = cuda.CUDA(device=Emulated()), cuda.CUDA(device=OnCuPy(Emulated()), walk=walk)
     if not plain.accepts(case.cell, a.x, a.mask):
         pytest.skip("the kernel does not run this cell")
     # As a layer has them: batch first in memory.

@@ -11,6 +11,7 @@ from xprnn.gpu.sources import source
 from .build import MISSING, built
 from .memory import Struct, run
 from .products import Products
+from .recorder import Mark, Recorder
 
 __all__ = ["MISSING", "Emulated"]
 
@@ -36,13 +37,15 @@ class Emulated:
     generation: int = 90
     blocks: int = 132
     launches: itertools.count = field(default_factory=itertools.count, compare=False, repr=False)
+    recorder: Recorder = field(default_factory=Recorder, compare=False, repr=False)
 
     def owns(self, x):
         return type(x) is np.ndarray
 
     def empty(self, shape, dtype):
         dtype = np.dtype(dtype)
-        return np.full(shape, np.nan if dtype.kind == "f" else np.iinfo(dtype).max, dtype)
+        self.recorder.refuse("an array is made")
+        return np.full(shape, {"f": np.nan, "b": True}.get(dtype.kind) or np.iinfo(dtype).max, dtype)
 
     def struct(self, values):
         return Struct(values)
@@ -54,6 +57,9 @@ class Emulated:
         def launch(blocks, threads, arguments):
             if together:
                 check_room(name, blocks, threads, shared, self.room(file, name, defines, threads, shared))
+            self.recorder.do(once, blocks, threads, arguments)
+
+        def once(blocks, threads, arguments):
             seed = self.seed * 1_000_003 + next(self.launches)
             run(f"{name} of {file}", function, arguments, blocks, threads, seed, shared, together)
 
@@ -69,7 +75,16 @@ class Emulated:
         return a.tolist()
 
     def product(self, precision="highest"):
-        return Products(precision)
+        return Products(precision, self.recorder)
+
+    def record(self, bind, precision="highest"):
+        return self.recorder.record(bind(Products(precision, self.recorder, True)))
+
+    def mark(self):
+        return Mark()
+
+    def number(self):
+        return 0
 
 
 def edited(file, edits):

@@ -42,24 +42,32 @@ def built(text, defines=()):
     entries = "".join(entry(*found, meets) for found in KERNEL.findall(text))
     code = f'#include "{HERE / "emulator.h"}"\n{text}\n{entries}\n'
     options = [f"-D{name}={value}" for name, value in defines]
-    path = folder() / hashlib.sha256(repr((code, options)).encode()).hexdigest()[:24]
-    path.with_suffix(".cpp").write_text(code, encoding="utf-8")
-    compiled("-shared", *options, path.with_suffix(".cpp"), runtime(), "-o", path.with_suffix(".so"))
-    return ctypes.CDLL(str(path.with_suffix(".so")))
+    return ctypes.CDLL(str(compiled(".so", "-shared", *options, "-x", "c++", "-", "-x", "none", runtime(), code=code)))
 
 
 @functools.cache
 def runtime():
     """What all sources are linked to."""
-    path = folder() / "runtime.o"
-    compiled("-c", HERE / "runtime.cpp", "-o", path)
+    return compiled(".o", "-c", HERE / "runtime.cpp")
+
+
+def compiled(kind, *arguments, code=""):
+    """The file that the compiler makes of these and of ``code``: once for all processes that build into the folder."""
+    name = hashlib.sha256(repr((arguments, code, surroundings())).encode()).hexdigest()[:24] + kind
+    path, own = folder() / name, folder() / f"{os.getpid()}-{name}"
+    if not path.exists():
+        command = [COMPILER, *OPTIONS, *SANITIZERS, *arguments, "-o", own]
+        done = subprocess.run(command, input=code, capture_output=True, text=True)
+        if done.returncode:
+            raise NotCompiled(f"{' '.join(map(str, arguments))}:\n{done.stderr[:3000]}")
+        own.replace(path)  # whole, or not there
     return path
 
 
-def compiled(*arguments):
-    done = subprocess.run([COMPILER, *OPTIONS, *SANITIZERS, *arguments], capture_output=True, text=True)
-    if done.returncode:
-        raise NotCompiled(f"{' '.join(map(str, arguments))}:\n{done.stderr[:3000]}")
+@functools.cache
+def surroundings():
+    """All that a build depends on beside its source."""
+    return COMPILER, OPTIONS, SANITIZERS, [path.read_text() for path in sorted(HERE.glob("*.[ch]*"))]
 
 
 def entry(attributes, name, meets):
@@ -72,8 +80,8 @@ def entry(attributes, name, meets):
 
 @functools.cache
 def folder():
-    """Where this process builds; it goes when the process ends."""
-    return Path(_KEPT.name)
+    """Where to build: what conftest.py made for all processes of a run, or a folder that goes with this one."""
+    return Path(os.environ.get("XPRNN_BUILT") or _KEPT.name)
 
 
 _KEPT = tempfile.TemporaryDirectory(prefix="xprnn-emulated-")

@@ -41,6 +41,15 @@ class Elsewhere:
     def product(self, precision="highest"):
         return ProductsElsewhere(self.emulated.product(precision), self.unwrap)
 
+    def record(self, bind, precision="highest"):
+        return self.emulated.record(lambda product: bind(ProductsElsewhere(product, self.unwrap)), precision)
+
+    def mark(self):
+        return self.emulated.mark()
+
+    def number(self):
+        return self.emulated.number()
+
     def _unwrapped(self, values):
         return tuple(self.unwrap(a) if self.owned(a) else a for a in values)
 

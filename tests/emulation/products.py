@@ -6,20 +6,31 @@ import numpy as np
 
 from xprnn.gpu import blas
 
+from .recorder import Recorder
+
 LOST_BITS = {"highest": 0, "high": 13, "medium": 16}
 
 
 @dataclass(frozen=True)
 class Products:
-    """A ``Product`` of matrices of NumPy."""
+    """A ``Product`` of matrices of NumPy, which can be recorded where it is told so."""
 
     precision: str
+    recorder: Recorder | None = None
+    recordable: bool = False
 
     def __call__(self, a, b, out, accumulate=False):
-        multiply(self.precision, a, b, out, accumulate)
+        self.each(a[None], b, out, accumulate)(0)
 
     def each(self, a, b, out, accumulate=False):
-        return lambda n: multiply(self.precision, a[n], b, out, accumulate)
+        def ask(n):
+            if self.recorder is None:
+                return multiply(self.precision, a[n], b, out, accumulate)
+            if not self.recordable:
+                self.recorder.refuse("a product by CuPy")
+            return self.recorder.do(multiply, self.precision, a[n], b, out, accumulate)
+
+        return ask
 
 
 def multiply(precision, a, b, out, accumulate=False):

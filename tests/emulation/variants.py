@@ -4,9 +4,9 @@ from itertools import cycle
 
 from xprnn import cells
 from xprnn.kernels.cuda import kind_of
-from xprnn.kernels.cuda_cluster import plan_there
+from xprnn.kernels.cuda_cluster import plan_back, plan_there
 from xprnn.kernels.cuda_grid import Grid
-from xprnn.kernels.cuda_tiling import THERE
+from xprnn.kernels.cuda_tiling import BACK, THERE
 
 NUMBERS = tuple((("REAL", real), ("STORED", stored)) for real, stored in (
     ("float", "0"), ("double", "0"), ("float", "16"), ("float", "17"),
@@ -41,6 +41,7 @@ def gridded(back):
 VARIANTS = {
     "arrays.cu": NUMBERS,
     "clip.cu": REALS,
+    "cluster_backward.cu": tuple(tiled(BACK, plan_back)),
     "cluster_forward.cu": tuple(tiled(THERE, plan_there)),
     "grid_forward.cu": tuple(gridded(False)),
     "grid_backward.cu": tuple(gridded(True)),
@@ -49,6 +50,7 @@ VARIANTS = {
         for loss, kind in zip(("Squared", "Absolute", "Huber", "Binary"), 2 * ("int", "long long"), strict=True)
         for numbers in REALS
     ),
+    "moves.cu": tuple((("ITEM", kind),) for kind in ("float", "double", "bool", "unsigned short")),
     "optimizers.cu": tuple((("RULE", rule), *numbers) for rule in RULES for numbers in REALS),
     "random.cu": REALS,
     "rows.cu": tuple((("ID", kind), *numbers) for kind in ("int", "long long") for numbers in REALS),
@@ -60,5 +62,5 @@ VARIANTS = {
         for rows in ("1", "4")
     ),
 }
-OLDEST = {"cluster_forward.cu": "90"}
+OLDEST = {"cluster_backward.cu": "90", "cluster_forward.cu": "90"}
 """The compute capability that a source needs, where not every GPU has it."""

@@ -28,6 +28,8 @@ def test_every_library_gives_the_numbers_of_numpy(layer, shape, law_row):
 
 @pytest.mark.parametrize("layer, shape", LAYERS.values(), ids=LAYERS)
 def test_every_library_leaves_inputs_alone(layer, shape, law_row):
+    if law_row.library == "jax":
+        pytest.skip("JAX's arrays never change")
     hold("pure", LayerCase(layer, shape, law_row.backend, padding="ragged", training=True, steps=4))
 
 

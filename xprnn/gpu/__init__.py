@@ -6,10 +6,10 @@ the array library that its arrays belong to.
 
 from ..types import Array
 from .cupy import CUPY
-from .device import PRECISIONS, REALS, Defines, Device, Launch, Product, dense, grid, integer, real
+from .device import PRECISIONS, REALS, Defines, Device, Launch, Mark, Product, dense, grid, integer, real
 
 __all__ = [
-    "CUPY", "DEVICES", "PRECISIONS", "REALS", "Defines", "Device", "Launch", "Product", "dense", "device_for",
+    "CUPY", "DEVICES", "PRECISIONS", "REALS", "Defines", "Device", "Launch", "Mark", "Product", "dense", "device_for",
     "device_of", "grid", "integer", "real",
 ]  # fmt: skip
 

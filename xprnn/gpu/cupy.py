@@ -12,7 +12,9 @@ import numpy as np
 from ..libraries import BackendError, cuda
 from ..types import Array, Shape
 from .blas import gemm
-from .device import Defines, Launch, Product, check_room, check_shared
+from .cublas import Blas
+from .device import Defines, Launch, Mark, Product, check_room, check_shared
+from .graph import mark, record
 from .sources import source
 
 OPTIONS = ("-std=c++17",)
@@ -102,14 +104,37 @@ class CuPyDevice:
         from cupy.cuda import cublas, device
 
         handle = device.get_cublas_handle()
-        return CuPyProduct(cublas, handle, getattr(cublas, _COMPUTE[precision]))
+        return CuPyProduct(cublas, cublas.gemmEx, handle, getattr(cublas, _COMPUTE[precision]))
+
+    def record(self, bind: Callable[[Product], Callable[[], None]], precision: str = "highest") -> Callable[[], None]:
+        """A CUDA graph of what the function does that ``bind`` makes."""
+        from cupy.cuda import cublas
+
+        blas = Blas()
+        product = CuPyProduct(cublas, blas.gemmEx, blas.handle, getattr(cublas, _COMPUTE[precision]))
+        return record(blas, bind(product))
+
+    def mark(self) -> Mark:
+        """Where the current stream is now."""
+        return mark()
+
+    def number(self) -> int:
+        """CUDA's number of the current GPU."""
+        from cupy.cuda import runtime
+
+        return runtime.getDevice()
 
 
 @dataclass(frozen=True)
 class CuPyProduct:
-    """A ``Product`` by cuBLAS, on the stream that is current at each call; ``compute`` is for float32."""
+    """A ``Product`` by cuBLAS.
+
+    cublas:  CuPy's module, for its names; gemmEx: its function, or one like it, and ``handle`` what that takes.
+    compute: how float32 is multiplied.
+    """
 
     cublas: Any
+    gemmEx: Callable
     handle: int
     compute: int
 
@@ -130,7 +155,7 @@ class CuPyProduct:
             _DTYPES[kind], call.ldb, ctypes.addressof(one if accumulate else zero), out.data.ptr,
             _DTYPES[out.dtype.char], call.ldc, self.compute if kind == "f" else exact, self.cublas.CUBLAS_GEMM_DEFAULT,
         )  # fmt: skip
-        run, place, distance = self.cublas.gemmEx, a.data.ptr, a.strides[0]
+        run, place, distance = self.gemmEx, a.data.ptr, a.strides[0]
         held = a, b, out  # as long as the function is, so that their memory stays theirs
 
         def multiply(n: int, held: tuple = held) -> None:

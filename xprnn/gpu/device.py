@@ -36,6 +36,16 @@ class Product(Protocol):
         """A function of n that does it with the matrix a[n], n from 0 on, and asks but once what stays the same."""
 
 
+class Mark(Protocol):
+    """A place in the order of what a device has been asked."""
+
+    def wait(self) -> None:
+        """Let what is asked from now on be done after all that was asked before the mark."""
+
+    def finish(self) -> None:
+        """Let this thread wait until all of that is done."""
+
+
 class Device(Protocol):
     """A GPU, or what stands in for one. It knows its arrays; all it does is done in the order in which it was asked."""
 
@@ -72,6 +82,20 @@ class Device(Protocol):
 
     def product(self, precision: str = "highest") -> Product:
         """How float32 matrices are multiplied: "highest" exactly, "high" by TF32, "medium" by bfloat16 operands."""
+
+    def record(self, bind: Callable[[Product], Callable[[], None]], precision: str = "highest") -> Callable[[], None]:
+        """A function that does once more what the function does that ``bind`` makes, at less cost.
+
+        bind: gets a product that can be recorded, and makes all that its function will need. The function launches
+              kernels and multiplies, always the same with the same arrays, and makes none. It is called at once, more
+              often than once, and lives as long as the recording does.
+        """
+
+    def mark(self) -> Mark:
+        """The end of what it has been asked so far."""
+
+    def number(self) -> int:
+        """Which of the GPUs is the current one."""
 
 
 def real(x: Array) -> Defines:

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from ..cells.base import Cell
 from ..types import Array, Params
-from . import cpu, cuda, cuda_cluster, cuda_grid, jax, loop
+from . import cpu, cuda, cuda_cluster, cuda_graph, cuda_grid, jax, loop
 from .cuda_walk import Walk
 
 
@@ -33,7 +33,7 @@ class Kernel(Protocol):
     ) -> tuple[Array, tuple, Params]: ...
 
 
-WALKS: dict[str, Walk] = {"cluster": cuda_cluster.Cluster(), "grid": cuda_grid.Grid()}
+WALKS: dict[str, Walk] = {"graph": cuda_graph.Graph(), "cluster": cuda_cluster.Cluster(), "grid": cuda_grid.Grid()}
 """The walks of the kernel for GPUs that are not chosen by themselves."""
 
 

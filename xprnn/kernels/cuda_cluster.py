@@ -1,6 +1,6 @@
 """A walk in one launch: a cluster of blocks for each slice of the batch keeps the weights on the chip and passes h on.
 
-For GPUs of compute capability 9.0 and later. The way back is by steps.
+The way back does the same with parts of the cotangent of h. For GPUs of compute capability 9.0 and later.
 """
 
 from dataclasses import dataclass
@@ -9,9 +9,8 @@ from typing import ClassVar
 from ..gpu import grid
 from ..gpu.device import Defines
 from ..types import Array
-from .cuda_job import Job, Kind, or_null
-from .cuda_steps import Steps
-from .cuda_tiling import MOST_UNITS, THERE, Plan, Tiling, plan, product, tiling
+from .cuda_job import Job, Kind, dense, or_null
+from .cuda_tiling import BACK, MOST_UNITS, THERE, Plan, Tiling, plan, product, tiling
 from .cuda_walk import Tape, Wanted
 
 CELLS = ("Elman<Tanh>", "Elman<Relu>", "Elman<Identity>", "Memory<false>", "Memory<true>", "Gated")
@@ -25,6 +24,7 @@ class Cluster:
     """
 
     forward: Tiling | None = None
+    backward: Tiling | None = None
 
     runs: ClassVar[str] = (
         "kernel='cluster' runs RNN, LSTM, PeepholeLSTM and GRU in float32 "
@@ -57,7 +57,18 @@ class Cluster:
 
     def back(self, work: Job, tape: Tape, Wh: Array, dys: Array | None, ds: tuple, d: Array) -> tuple:
         """As ``Walk`` says."""
-        return Steps().back(work, tape, Wh, dys, ds, d)
+        (T, B, _), H = d.shape, tape.h.shape[2]
+        way = self.backward or tiling(BACK, work.precision, H, B)
+        ours = plan_back(way, work.precision, work.kind, work.defines, H)
+        weights = packed(work, "backward", ours, way.cluster, work.Wh)
+        run = work.device.kernel("cluster_backward.cu", "cluster_backward", ours.defines, ours.shared)
+        before = tuple(work.empty(B, H) for _ in ds)
+        (dh, dc), (new_dh, new_dc) = ((*leaves, 0)[:2] for leaves in ((dense(work.device, a) for a in ds), before))
+        saved, Wc, keep, c = map(or_null, (tape.saved, work.Wc, work.keep, tape.c))
+        states = (*work.strided(tape.mask), tape.h, c, *work.strided(dys))
+        arguments = (weights, saved, Wc, keep, *states, dh, dc, d, new_dh, new_dc)
+        run(way.cluster * -(-B // way.rows), ours.threads, (T, B, H, int(tape.reverse), *arguments))
+        return before
 
 
 def plan_there(way: Tiling, precision: str, kind: Kind, cell: Defines, H: int) -> Plan:
@@ -66,6 +77,14 @@ def plan_there(way: Tiling, precision: str, kind: Kind, cell: Defines, H: int) -
     made = product(way, precision, (kind.columns - kind.first_drive) * units, way.cluster * units)
     fixed = kind.columns + 3 * (kind.cell == "Memory<true>")
     return plan(way, precision, cell, units, made, 2 * way.rows * made.pitch + made.partial + fixed * units)
+
+
+def plan_back(way: Tiling, precision: str, kind: Kind, cell: Defines, H: int) -> Plan:
+    """The launch of cluster_backward.cu."""
+    units = way.units(H)
+    made = product(way, precision, way.cluster * units, (kind.columns - kind.first_drive) * units)
+    parts = 2 * way.cluster * units * way.rows
+    return plan(way, precision, cell, units, made, way.rows * made.pitch + made.partial + parts)
 
 
 def packed(work: Job, way: str, ours: Plan, cluster: int, Wh: Array) -> Array:

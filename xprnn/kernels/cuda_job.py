@@ -10,6 +10,8 @@ from ..types import Array, Params
 
 STORAGES = {None: ("0", ""), "float16": ("16", "float16"), "bfloat16": ("17", "uint16")}
 """For each way to store arrays its number in runtime.cuh and the dtype they then have; None is that of x."""
+ITEMS = REALS | {"?": "bool", "e": "unsigned short", "H": "unsigned short"}
+"""What the sources hold in an array, by the letter of its dtype."""
 SLAB = 512
 """The rows that a block of threads sums."""
 ROOM = 1 << 26
@@ -169,6 +171,14 @@ def _written(run: Launch, a: Array, factor: Any, out: Array) -> Array:
     (T, B, n), strides = ((1, 1, *shape)[-3:] for shape in (a.shape, _strides(a)))
     to = _strides(out)[0] if out.ndim == 2 else n
     run(*grid(T * B * n), (T * B * n, B, n, a, *strides, factor, to, out))
+    return out
+
+
+def moved(device: Device, a: Array, out: Array) -> Array:
+    """out = a (T, B, n) or (B, n), of any dtype and however it lies; out is dense."""
+    run = device.kernel("moves.cu", "move", (("ITEM", ITEMS[a.dtype.char]),))
+    (T, B, n), strides = ((1, 1, *shape)[-3:] for shape in (a.shape, _strides(a)))
+    run(*grid(T * B * n), (T * B * n, B, n, a, *strides, out))
     return out
 
 

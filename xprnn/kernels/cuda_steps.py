@@ -30,8 +30,8 @@ class Steps:
     def back(self, work: Job, tape: Tape, Wh: Array, dys: Array | None, ds: tuple, d: Array) -> tuple:
         """As ``Walk`` says."""
         ds = tuple(dense(work.device, a) for a in ds)
-        run, before = steps_back(work, tape, work.packed(Wh), dys, ds, d)
-        run()
+        before = tuple(work.empty(*a.shape) for a in ds)
+        steps_back(work, tape, work.packed(Wh), dys, ds, before, d)()
         return before
 
 
@@ -66,34 +66,37 @@ def steps_there(work: Job, tape: Tape, ys: Array | None) -> Callable[[], None]:
 
 
 def steps_back(
-    work: Job, tape: Tape, packed: Array, dys: Array | None, ds: tuple, d: Array
-) -> tuple[Callable[[], None], tuple]:
-    """What makes all steps back, and the cotangents of the first state, where it leaves them; ds is dense."""
+    work: Job, tape: Tape, packed: Array, dys: Array | None, ds: tuple, before: tuple, d: Array
+) -> Callable[[], None]:
+    """What makes all steps back, in room that is made now, to the cotangents of the first state in ``before``.
+
+    packed: Wh with its blocks of columns in the order of the gates. ds, before: dense.
+    """
     (T, B, _), H, late = d.shape, tape.h.shape[2], work.kind.late
     run, end = work.kernel("backward_step"), work.kernel("reset_step_back") if late else None
     edge, size = late * H, grid(B * H)
     width = edge or packed.shape[1]
-    through, room = work.empty(B, H), tuple(work.empty(B, H) for _ in ds)
+    through = work.empty(B, H)
     multiply = work.multiply.each(d[:, :, :width], packed[:, :width].T, through, bool(late))
     multiply_late = work.multiply.each(d[:, :, edge:], packed[:, edge:].T, through) if late else None
     saved, Wc, keep, c = map(or_null, (tape.saved, work.Wc, work.keep, tape.c))
     fixed = (saved, Wc, keep, *work.strided(tape.mask), tape.h, c, *work.strided(dys))
-    new_dh, new_dc = _pair(room)
+    new_dh, new_dc = _pair(before)
 
     def steps() -> None:
         arriving: Any = 0
         dh, dc = _pair(ds)
         for t in range(T)[:: 1 if tape.reverse else -1]:
-            before, after = (t + 1, t) if tape.reverse else (t, t + 1)
-            run(*size, (t, before, after, B, H, *fixed, arriving, dh, new_dh, dc, new_dc, d))
+            old, new = (t + 1, t) if tape.reverse else (t, t + 1)
+            run(*size, (t, old, new, B, H, *fixed, arriving, dh, new_dh, dc, new_dc, d))
             if end is not None and multiply_late is not None:
                 multiply_late(t)
-                end(*size, (t, before, B, H, saved, keep, tape.h, through, d))
+                end(*size, (t, old, B, H, saved, keep, tape.h, through, d))
             multiply(t)
             arriving, dh, dc = through, new_dh, new_dc
-        work.add_through(room[0], through, room[0])
+        work.add_through(new_dh, through, new_dh)
 
-    return steps, room
+    return steps
 
 
 def _pair(leaves: tuple) -> tuple:

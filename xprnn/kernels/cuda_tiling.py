@@ -52,6 +52,25 @@ THERE: Tilings = {
 }
 """Chosen by registers and shared memory, and measured nowhere yet."""
 
+BACK: Tilings = {
+    "highest": {
+        128: (Tiling(4, 1, 8), Tiling(4, 4, 8), Tiling(4, 8, 8)),
+        256: (Tiling(8, 1, 8), Tiling(8, 4, 8), Tiling(8, 8, 8)),
+        512: (Tiling(16, 1, 4), Tiling(16, 4, 4), Tiling(16, 8, 2, held=32)),
+    },
+    "high": {
+        128: (Tiling(4, 8, 2, 1), Tiling(4, 16, 2, 1)),
+        256: (Tiling(8, 8, 2), Tiling(8, 16, 2)),
+        512: (Tiling(16, 8, 2, 4),),
+    },
+    "medium": {
+        128: (Tiling(4, 8, 2, 1), Tiling(4, 16, 2, 1)),
+        256: (Tiling(8, 8, 2), Tiling(8, 16, 2)),
+        512: (Tiling(16, 8, 2, 4), Tiling(16, 16, 1)),
+    },
+}
+"""The same of the way back."""
+
 
 def tiling(table: Tilings, precision: str, H: int, B: int) -> Tiling:
     """That of the fewest rows of which all B are on the GPU at once, or else that of the most rows."""
