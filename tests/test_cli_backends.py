@@ -158,7 +158,7 @@ def test_a_kernel_that_was_not_built_is_missed():
 def test_the_kernel_for_gpus_is_described_as_it_runs():
     assert backends.gpu_kernel(False) == ["nothing to run on: CuPy cannot be used here, as is said above"]
     text = " ".join(backends.gpu_kernel(True))
-    assert "RNN (tanh, relu, identity, linear), LSTM, PeepholeLSTM, GRU, GRUResetBefore" in text
+    assert "RNN (tanh, relu, identity, linear), LSTM, PeepholeLSTM, GRU, GRUResetBefore, and Zoneout of these" in text
     assert "multiplies float32 exactly: precision 'highest'" in text
     lines = elsewhere("backends.gpu_kernel(True)", XPRNN_PRECISION="high")
     assert "multiplies float32 by TF32 operands: precision 'high'" in lines

@@ -90,7 +90,49 @@ BUGS = {
     "wrong gate left between launches": Bug(
         "stream.cu", "GRUResetBefore", "q.z[1] = new_h[place]", "q.z[0] = new_h[place]"
     ),
+    "new and old confused": Bug(
+        "recurrent.cu", "Zoneout-LSTM", "q.h = q.z[own] * q.h + (1 - q.z[own]) * h;",
+        "q.h = q.z[own] * h + (1 - q.z[own]) * q.h;",
+    ),
+    "c stays as h does": Bug(
+        "recurrent.cu", "Zoneout-LSTM", "q.c = q.z[own + 1] * q.c + (1 - q.z[own + 1]) * c;",
+        "q.c = q.z[own] * q.c + (1 - q.z[own]) * c;",
+    ),
+    "slope at the state that was mixed": Bug("recurrent.cu", "Zoneout-LSTM", "        Inner::again(q);\n", ""),
+    "h's slope where it was mixed": Bug("recurrent.cu", "Zoneout-RNN-bare", "        Inner::again(q);\n", ""),
+    "no way back past a step": Bug(
+        "recurrent.cu", "Zoneout-GRU", "        q.carry += (1 - q.z[own]) * dh;\n", ""
+    ),
+    "no way back past a step for c": Bug(
+        "recurrent.cu", "Zoneout-LSTM", "        if (Inner::memory) q.dc += (1 - q.z[own + 1]) * dc;\n", ""
+    ),
+    "the cell's cotangent whole": Bug(
+        "recurrent.cu", "Zoneout-GRU", "        q.dh = q.z[own] * dh;\n", ""
+    ),
+    "a new state without its gate": Bug(
+        "recurrent.cu", "Zoneout-GRU", "q.after = q.z[3] + q.z[2] * (q.before - q.z[3]);", "q.after = q.z[3];"
+    ),
+    "what zoneout does taken for a sum": Bug(
+        "recurrent.cu", "Zoneout-LSTM", "k < Cell::late || k >= SUMS", "k < Cell::late"
+    ),
+    "zoneout of a stream in another block": Bug(
+        "stream.cu", "Zoneout-LSTM", "x_row + D + k * H + at.unit", "x_row + D + at.unit"
+    ),
+    "zoneout of a stream in another row": Bug(
+        "stream.cu", "Zoneout-GRU", "x[(at.row + at.slice) * x_row + D", "x[at.row * x_row + D"
+    ),
     # The host code.
+    "zoneout's columns taken for features": Bug(
+        "cuda", "Zoneout-GRU", "work.load(flat[:, kind.sums * H :], rows(dx)[:, features:])",
+        "work.load(flat[:, : kind.zones * H], rows(dx)[:, features:])",
+    ),
+    "zoneout that nobody hands on": Bug(
+        "cuda", "Zoneout-GRU", "        work.store(x[:, :, D:], out[:, kind.sums * H :])\n",
+        "        work.store(x[:, :, D:], out[:, : kind.zones * H])\n",
+    ),
+    "biases of zoneout": Bug(
+        "cuda", "Zoneout-LSTM", "[:, work.kind.first_drive * H : work.kind.sums * H]", "[:, work.kind.zones * H :]"
+    ),
     "wrong parity of the states": Bug(
         "cuda_steps", "LSTM",
         "(t + 1, t, t) if tape.reverse else (t, t + 1, t)",

@@ -17,6 +17,10 @@ LAYERS = {
         xr.Dense(2),
     ),
     "pieces": xr.Sequential(xr.PeepholeLSTM(6, segment=4), xr.GRU(5, reset_after=False, reverse=True), xr.Dense(2)),
+    "zoneout": xr.Sequential(
+        xr.Recurrent((xr.cells.Zoneout(xr.cells.LSTM(7), (0.1, 0.4)), xr.cells.Zoneout(xr.cells.GRU(5), (0.3,))),
+                     bidirectional=True, recurrent_dropout=0.2), xr.Dense(2),
+    ),
     "last": xr.Sequential(xr.RNN(6, activation="relu", return_sequences=False), xr.Dense(2)),
 }  # fmt: skip
 
@@ -47,7 +51,11 @@ def test_models_train_alike(name, dtype, monkeypatch):
         np.testing.assert_allclose(a, b, rtol=0, atol=1e-12 if dtype == "float64" else 1e-5)
 
 
-@pytest.mark.parametrize("cell", [xr.LSTM(7, num_layers=2), xr.GRU(7), xr.GRU(7, reset_after=False), xr.RNN(33)])
+ZONED = xr.Recurrent((xr.cells.Zoneout(xr.cells.LSTM(7), (0.1, 0.4)), xr.cells.Zoneout(xr.cells.RNN(33), (0.2,))))
+STREAMS = [xr.LSTM(7, num_layers=2), xr.GRU(7), xr.GRU(7, reset_after=False), xr.RNN(33), ZONED]
+
+
+@pytest.mark.parametrize("cell", STREAMS)
 def test_streams_are_the_whole_sequence(cell, monkeypatch):
     model = xr.Model(xr.Sequential(xr.Embedding(V, D), cell, xr.Dense(3)), dtype="float64")
     ids = np.random.default_rng(0).integers(0, V, (B, T))

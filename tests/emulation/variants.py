@@ -1,4 +1,4 @@
-"""What each CUDA source is compiled as: all that the package asks for."""
+"""What each CUDA source is compiled as: all that the package asks for, and zoneout of some cells and numbers."""
 
 from itertools import cycle
 
@@ -12,6 +12,7 @@ NUMBERS = tuple((("REAL", real), ("STORED", stored)) for real, stored in (
     ("float", "0"), ("double", "0"), ("float", "16"), ("float", "17"),
 ))  # fmt: skip
 CELLS = ("Elman<Tanh>", "Elman<Relu>", "Elman<Identity>", "Memory<false>", "Memory<true>", "Gated", "GatedBefore")
+ZONED = ("Zoned<Elman<Tanh>>", "Zoned<Memory<false>>", "Zoned<Gated>", "Zoned<GatedBefore>")
 REALS = NUMBERS[0][:1], NUMBERS[1][:1]
 RULES = ("SGD", "Momentum<false>", "Momentum<true>", "Adam", "Adagrad", *(f"RMSprop<{kind}>" for kind in range(4)))
 TILED = [kind_of(cell) for cell in (
@@ -54,13 +55,16 @@ VARIANTS = {
     "optimizers.cu": tuple((("RULE", rule), *numbers) for rule in RULES for numbers in REALS),
     "random.cu": REALS,
     "rows.cu": tuple((("ID", kind), *numbers) for kind in ("int", "long long") for numbers in REALS),
-    "recurrent.cu": tuple((("CELL", cell), *numbers) for cell in CELLS for numbers in NUMBERS),
+    "recurrent.cu": tuple(
+        (("CELL", cell), *numbers) for cells, some in ((CELLS, NUMBERS), (ZONED, NUMBERS[:1]))
+        for cell in cells for numbers in some
+    ),
     "stream.cu": tuple(
         (("CELL", cell), ("REAL", real), ("ROWS", rows))
         for cell in CELLS
         for real in ("float", "double")
         for rows in ("1", "4")
-    ),
-}
+    ) + tuple((("CELL", cell), ("REAL", "float"), ("ROWS", "4")) for cell in ZONED),
+}  # fmt: skip
 OLDEST = {"cluster_backward.cu": "90", "cluster_forward.cu": "90"}
 """The compute capability that a source needs, where not every GPU has it."""

@@ -99,7 +99,7 @@ def gpu_kernel(usable: bool) -> list[str]:
     said = {"highest": "exactly", "high": "by TF32 operands", "medium": "by bfloat16 operands"}
     return [
         "compiled by NVRTC at its first use, and kept on disk by CuPy",
-        _cells(cuda.ACTIVATIONS, cuda.KINDS),
+        f"{_cells(cuda.ACTIVATIONS, cuda.KINDS)}, and Zoneout of these but PeepholeLSTM",
         "of any number of steps, rows and units, in float32 and float64, on arrays of CuPy",
         f"multiplies float32 {said[precision]}: precision {precision!r}",
         *(f"by that name alone, {walk.runs}" for walk in WALKS.values()),

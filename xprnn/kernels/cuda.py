@@ -9,7 +9,7 @@ active, and with more under CUBLAS_WORKSPACE_CONFIG=:4096:8 in the environment.
 from dataclasses import dataclass
 from typing import Any
 
-from ..cells import GRU, LSTM, RNN, GRUResetBefore, PeepholeLSTM
+from ..cells import GRU, LSTM, RNN, GRUResetBefore, PeepholeLSTM, Zoneout
 from ..cells.base import Cell
 from ..gpu import CUPY, PRECISIONS, Device
 from ..types import Array, Params
@@ -70,8 +70,8 @@ class CUDA:
         if not tape:
             return self._outputs(work, x, s, mask, reverse)
         first, last = (T, 0) if reverse else (0, T)
-        flat, saved = rows(work.stored(x)), work.many(T, B, kind.columns * H)
-        work.multiply(flat, work.Wx, rows(saved)[:, kind.first_drive * H :])
+        saved = work.many(T, B, kind.columns * H)
+        flat = _drive(work, x, saved)
         h, c, seen = _begin(work, s, T + 1, first)
         reset = work.many(T, B, H) if kind.late else None
         kept = Tape(flat, mask, reverse, h, c, seen, reset, saved)
@@ -93,8 +93,8 @@ class CUDA:
         room = work.many(size, B, kind.columns * H)
         for start in range(0, T, size)[:: -1 if reverse else 1]:
             cut = slice(start, min(start + size, T))
-            flat, saved = rows(work.stored(x[cut, ...])), room[: cut.stop - start, ...]
-            work.multiply(flat, work.Wx, rows(saved)[:, kind.first_drive * H :])
+            saved = room[: cut.stop - start, ...]
+            flat = _drive(work, x[cut, ...], saved)
             part = None if mask is None else mask[cut, ...]
             self.walk.there(work, Tape(flat, part, reverse, h, c, seen, reset, saved), ys[cut, ...])
         return ys, tuple(a[0, ...] for a in (h, c) if a is not None), None
@@ -118,9 +118,11 @@ class CUDA:
             fit(self.device, "ds", a, (B, H), tape.h.dtype)
         d = work.many(T, B, kind.columns * H)
         before = self.walk.back(work, tape, p["Wh"], dys, ds, d)
-        flat, dx = rows(d), work.empty(T, B, features)
-        driven = flat[:, kind.first_drive * H :]
-        work.multiply(driven, work.Wx.T, rows(dx))
+        flat, dx = rows(d), work.empty(T, B, features + kind.zones * H)
+        driven = flat[:, kind.first_drive * H : kind.sums * H]
+        work.multiply(driven, work.Wx.T, rows(dx)[:, :features])
+        if kind.zones:
+            work.load(flat[:, kind.sums * H :], rows(dx)[:, features:])
         dp = {name: work.empty(*value.shape) for name, value in p.items() if name != "keep"}
         work.multiply(tape.x.T, driven, dp["Wx"])
         old = slice(1, states) if tape.reverse else slice(0, T)
@@ -168,11 +170,21 @@ def _begin(work: Job, s: tuple, states: int, first: int) -> tuple[Array, Array |
     return h, c[0] if c else None, seen
 
 
+def _drive(work: Job, x: Array, saved: Array) -> Array:
+    """x's part of the sums, and what zoneout does, into ``saved``; x's features as they are stored, (T·B, D)."""
+    kind, (D, _), H = work.kind, work.Wx.shape, work.Wh.shape[0]
+    flat, out = rows(work.stored(x))[:, :D], rows(saved)
+    work.multiply(flat, work.Wx, out[:, kind.first_drive * H : kind.sums * H])
+    if kind.zones:
+        work.store(x[:, :, D:], out[:, kind.sums * H :])
+    return flat
+
+
 def _sums(work: Job, tape: Tape, flat: Array, dp: Params) -> None:
     """The gradients of what nothing is multiplied with: biases and peepholes, summed over all steps and rows."""
     T, H = tape.h.shape[0] - 1, tape.h.shape[2]
     for name in dp.keys() & {"b", "bx"}:
-        work.sum_rows(flat[:, work.kind.first_drive * H :], None, dp[name])
+        work.sum_rows(flat[:, work.kind.first_drive * H : work.kind.sums * H], None, dp[name])
     if "bh" in dp:
         for source, target, _ in work.kind.recurrent_blocks(H):
             work.sum_rows(flat[:, source], None, dp["bh"][target])
@@ -185,6 +197,11 @@ def _sums(work: Job, tape: Tape, flat: Array, dp: Params) -> None:
 
 def kind_of(cell: Cell) -> Kind | None:
     """How the sources run a cell; a class of the user's own, even a subclass, they do not."""
+    if type(cell) is Zoneout:
+        inner, zones = kind_of(cell.cell), len(cell.rates)
+        if inner is None or type(cell.cell) is PeepholeLSTM:  # whose gradient needs a c that no state is
+            return None
+        return inner._replace(cell=f"Zoned<{inner.cell}>", columns=inner.columns + zones, saves=True, zones=zones)
     if type(cell) is RNN:
         name = ACTIVATIONS.get(cell.activation)
         return Kind(f"Elman<{name}>", 1, saves=False) if name else None

@@ -26,6 +26,12 @@ class Kind(NamedTuple):
     first_drive: int = 0
     late: int = 0
     saves: bool = True
+    zones: int = 0
+
+    @property
+    def sums(self) -> int:
+        """How many of the columns are sums."""
+        return self.columns - self.zones
 
     def recurrent_blocks(self, H: int) -> Iterator[tuple[slice, slice, bool]]:
         """Which columns of a row of gates are which of Wh's, and whether the product takes r ⊙ h and not h."""
@@ -33,7 +39,7 @@ class Kind(NamedTuple):
             yield slice(H, 3 * H), slice(0, 2 * H), False
             yield slice(0, H), slice(2 * H, 3 * H), False
         else:
-            edge, end = (self.late or self.columns) * H, self.columns * H
+            edge, end = (self.late or self.sums) * H, self.sums * H
             yield slice(0, edge), slice(0, edge), False
             if self.late:
                 yield slice(edge, end), slice(edge, end), True
@@ -76,6 +82,10 @@ class Job:
     def store(self, a: Array, out: Array, factor: Array | None = None) -> Array:
         """out = a ⊙ factor as it is stored, like ``copied``; factor is dense and of a's shape."""
         return _written(self._whole("store_all"), a, or_null(factor), out)
+
+    def load(self, a: Array, out: Array) -> Array:
+        """out = a, which is stored, as it is computed in; like ``copied``."""
+        return _written(self._whole("copy"), a, 0, out)
 
     def stored(self, a: Array) -> Array:
         """a in rows without gaps, as it is stored."""
@@ -133,7 +143,7 @@ def job(device: Device, kind: Kind, precision: str, storage: str | None, p: Para
 def check(device: Device, kind: Kind, H: int, p: Params, x: Array, s: tuple, mask: Array | None = None) -> None:
     """Raise ValueError or TypeError unless all fits x (..., B, D): a kernel reads whatever it is told to."""
     fit(device, "x", x, x.shape, x.dtype)
-    (B, D), G = x.shape[-2:], (kind.columns - kind.first_drive) * H
+    B, D, G = x.shape[-2], x.shape[-1] - kind.zones * H, (kind.sums - kind.first_drive) * H
     whole = {"Wx": (D, G), "Wh": (H, G), "b": (G,), "bx": (G,), "bh": (G,), "Wc": (3 * H,), "keep": (B, H)}
     for name, a in p.items():
         if name not in whole:

@@ -78,7 +78,7 @@ def steps_back(
     width = edge or packed.shape[1]
     through = work.empty(B, H)
     multiply = work.multiply.each(d[:, :, :width], packed[:, :width].T, through, bool(late))
-    multiply_late = work.multiply.each(d[:, :, edge:], packed[:, edge:].T, through) if late else None
+    multiply_late = work.multiply.each(d[:, :, edge : packed.shape[1]], packed[:, edge:].T, through) if late else None
     saved, Wc, keep, c = map(or_null, (tape.saved, work.Wc, work.keep, tape.c))
     fixed = (saved, Wc, keep, *work.strided(tape.mask), tape.h, c, *work.strided(dys))
     new_dh, new_dc = _pair(before)

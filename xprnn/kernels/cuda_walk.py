@@ -14,7 +14,7 @@ from .cuda_job import Job, Kind
 class Tape(NamedTuple):
     """What the walk back needs.
 
-    x:     (T·B, D) as it is stored. mask and reverse: as given.
+    x:     (T·B, D), its features as they are stored. mask and reverse: as given.
     h, c:  the T + 1 states (T + 1, B, H); step t stands between the states t and t + 1, whichever way it is walked.
     seen:  h as the products see it, where that differs from h. reset: r ⊙ h of each step, where a product takes it.
     saved: what the steps left of their gates, (T, B, columns·H).
@@ -61,8 +61,8 @@ class Walk(Protocol):
     def there(self, work: Job, tape: Tape, ys: Array | None) -> None:
         """Walk from the first step, or, where ``tape.reverse``, from the last.
 
-        tape.saved: dense; x's part of the sums, without biases, in the columns from ``first_drive``·H on; the rest is
-                    undefined.
+        tape.saved: dense; x's part of the sums, without biases, in the columns from ``first_drive``·H on, and what
+                    zoneout does behind the sums; the rest is undefined.
         tape.h, c:  dense. T + 1 states where the walk back follows, the first (of number 0, or T in reverse) filled;
                     one state where none follows, filled. c is None where the cell has none.
         tape.seen:  like h, and filled like it: h ⊙ keep as it is stored; None where that is h itself.

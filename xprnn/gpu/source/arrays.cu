@@ -2,15 +2,16 @@
 #include "runtime.cuh"
 
 // Number i of an array of ``rows`` rows in each step, which lies as the strides say, times that of factor (null: 1).
-__device__ inline Real number(Index i, Index rows, Index columns, const Real* a, Index step, Index row, Index column,
+template <class Number>
+__device__ inline Real number(Index i, Index rows, Index columns, const Number* a, Index step, Index row, Index column,
                               const Real* factor) {
     const Index n = i / columns;
-    const Real x = a[n / rows * step + n % rows * row + i % columns * column];
+    const Real x = load(a[n / rows * step + n % rows * row + i % columns * column]);
     return factor ? x * factor[i] : x;
 }
 
 // out = a ⊙ factor, its rows ``to`` numbers apart; as it is computed in, and as it is stored.
-extern "C" __global__ void copy(Index count, Index rows, Index columns, const Real* a, Index step, Index row,
+extern "C" __global__ void copy(Index count, Index rows, Index columns, const Stored* a, Index step, Index row,
                                 Index column, const Real* factor, Index to, Real* out) {
     const Index i = thread();
     if (i < count) out[i / columns * to + i % columns] = number(i, rows, columns, a, step, row, column, factor);

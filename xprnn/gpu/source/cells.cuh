@@ -2,24 +2,26 @@
 //
 // Each says how its gates lie in a row of ``saved``, in blocks of H columns: first the sums z that a step bends, then
 // what it leaves for the way back; and on the way back their cotangents. There are ``columns`` blocks. x drives those
-// from ``first_drive`` on, in the order of Wx; ``recurrent(k)`` is the block of Wh that drives block k, or -1.
+// from ``first_drive`` on, in the order of Wx; ``recurrent(k)`` is the block of Wh that drives block k, or -1. The last
+// ``zones`` blocks are no sums but what zoneout does to a unit.
 // Where some gates must be known before the product for the others can be made, ``late`` is the first of those others.
 #pragma once
 #include "runtime.cuh"
 
 // A unit on the way there; h and c are the state before the step and then the one after it.
 struct Unit {
-    Real z[4], h, c, peephole[3];
+    Real z[6], h, c, peephole[3];
 };
 
 // A unit on the way back: dh and dc are of the state after the step; then dc is of the one before it, and ``carry`` that
 // part of the cotangent of h before it that does not come through the product with Wh. z is what the step has left.
 struct Back {
-    Real z[4], before, after, c_before, c_after, dh, dc, carry, d[4], peephole[3];
+    Real z[6], before, after, c_before, c_after, dh, dc, carry, d[6], peephole[3];
 };
 
+// ``again`` makes the state after a step once more, from the one before it and what the step has left.
 struct Plain {
-    static constexpr int first_drive = 0, late = 0;
+    static constexpr int first_drive = 0, late = 0, zones = 0;
     static constexpr bool memory = false, peepholes = false, saves = true;
     __device__ static int recurrent(int k) { return k; }
 };
@@ -46,7 +48,8 @@ struct Elman : Plain {
     static constexpr int columns = 1, recurrents = 1;
     static constexpr bool saves = false;
 
-    __device__ static void forward(Unit& q) { q.h = Activation::of(q.z[0]); }
+    __device__ static void forward(Unit& q) { q.h = q.z[0] = Activation::of(q.z[0]); }
+    __device__ static void again(Back& q) { q.after = q.z[0]; }
     __device__ static void backward(Back& q) { q.d[0] = q.dh * Activation::slope(q.after); }
 };
 
@@ -64,6 +67,11 @@ struct Memory : Plain {
         q.c = q.z[1] * before + q.z[0] * q.z[2];
         q.z[3] = sigmoid(looks ? q.z[3] + q.peephole[2] * q.c : q.z[3]);
         q.h = q.z[3] * hyperbolic(q.c);
+    }
+
+    __device__ static void again(Back& q) {
+        q.c_after = q.z[1] * q.c_before + q.z[0] * q.z[2];
+        q.after = q.z[3] * hyperbolic(q.c_after);
     }
 
     __device__ static void backward(Back& q) {
@@ -92,6 +100,8 @@ struct Gated : Plain {
         q.h = q.z[3] + q.z[2] * (q.h - q.z[3]);
     }
 
+    __device__ static void again(Back& q) { q.after = q.z[3] + q.z[2] * (q.before - q.z[3]); }
+
     __device__ static void backward(Back& q) {
         const Real inner = q.z[0], r = q.z[1], s = q.z[2], n = q.z[3];
         q.d[3] = q.dh * ((1 - s) * (1 - n * n));
@@ -112,6 +122,8 @@ struct GatedBefore : Plain {
         q.h = q.z[2] + q.z[1] * (q.h - q.z[2]);
     }
 
+    __device__ static void again(Back& q) { q.after = q.z[2] + q.z[1] * (q.before - q.z[2]); }
+
     __device__ static void backward(Back& q) {
         const Real s = q.z[1], n = q.z[2];
         q.d[0] = 0;
@@ -121,4 +133,33 @@ struct GatedBefore : Plain {
     }
 };
 
+// Zoneout of a cell: h' = m ĥ + (1 - m) h with the cell's own ĥ, and so for c. m stands in a block behind the cell's
+// own, that for c in the next; on the way back their cotangents do.
+template <class Inner>
+struct Zoned : Inner {
+    static constexpr int own = Inner::columns, zones = Inner::memory ? 2 : 1, columns = own + zones;
+    static constexpr bool saves = true;
+    __device__ static int recurrent(int k) { return k < own ? Inner::recurrent(k) : -1; }
+
+    __device__ static void forward(Unit& q) {
+        const Real h = q.h, c = q.c;
+        Inner::forward(q);
+        q.h = q.z[own] * q.h + (1 - q.z[own]) * h;
+        if (Inner::memory) q.c = q.z[own + 1] * q.c + (1 - q.z[own + 1]) * c;
+    }
+
+    __device__ static void backward(Back& q) {
+        const Real dh = q.dh, dc = q.dc;
+        Inner::again(q);
+        q.d[own] = dh * (q.after - q.before);
+        q.d[own + 1] = dc * (q.c_after - q.c_before);
+        q.dh = q.z[own] * dh;
+        if (Inner::memory) q.dc = q.z[own + 1] * dc;
+        Inner::backward(q);
+        q.carry += (1 - q.z[own]) * dh;
+        if (Inner::memory) q.dc += (1 - q.z[own + 1]) * dc;
+    }
+};
+
 typedef CELL Cell;
+constexpr int SUMS = Cell::columns - Cell::zones;

@@ -53,13 +53,14 @@ extern "C" __global__ void forward_step(Index t, Index before, Index after, Inde
     q.c = Cell::memory ? c[old] : Real(0);
     if (real) {
         const int halves = Cell::recurrents - Cell::late;
-        for (int k = 0; k < Cell::late; ++k) q.z[k] = load(mine[k * H + unit]);
-        for (int k = Cell::late; k < Cell::columns; ++k)
-            q.z[k] = sum_of(k, unit, H, mine, product + row * halves * H, Cell::late, bx, bh);
+        for (int k = 0; k < Cell::columns; ++k)
+            q.z[k] = k < Cell::late || k >= SUMS
+                         ? load(mine[k * H + unit])
+                         : sum_of(k, unit, H, mine, product + row * halves * H, Cell::late, bx, bh);
         for (int k = 0; k < 3; ++k) q.peephole[k] = Cell::peepholes ? Wc[k * H + unit] : Real(0);
         Cell::forward(q);
         if (keeps && Cell::saves)
-            for (int k = 0; k < Cell::columns; ++k) mine[k * H + unit] = store(q.z[k]);
+            for (int k = 0; k < SUMS; ++k) mine[k * H + unit] = store(q.z[k]);
     }
     h[now] = q.h;
     if (Cell::memory) c[now] = q.c;

@@ -69,7 +69,7 @@ extern "C" __global__ void stream_reset(Index B, Index D, Index H, const Real* x
     const Real* seen = h + at.row * H;
     const Real* kept = keep ? keep + at.row * H : nullptr;
     Real z[ROWS][4] = {};
-    add_terms<0, Cell::late, false>(z, at, H, x + at.row * x_row, x_row, nullptr, D, Wx, Cell::columns * H);
+    add_terms<0, Cell::late, false>(z, at, H, x + at.row * x_row, x_row, nullptr, D, Wx, SUMS * H);
     add_terms<0, Cell::late, true>(z, at, H, seen, H, kept, H, Wh, Cell::recurrents * H);
     sum_all<0, Cell::late>(z, at, H, bx, bh);
     if (!at.inside || at.slice >= at.rows) return;
@@ -87,14 +87,15 @@ extern "C" __global__ void stream_step(Index B, Index D, Index H, const Real* x,
     const Real* seen = (Cell::late ? reset : h) + at.row * H;
     const Real* kept = keep && !Cell::late ? keep + at.row * H : nullptr;
     Real z[ROWS][4] = {};
-    add_terms<Cell::late, Cell::columns, false>(z, at, H, x + at.row * x_row, x_row, nullptr, D, Wx,
-                                                (Cell::columns - Cell::first_drive) * H);
-    add_terms<Cell::late, Cell::columns, true>(z, at, H, seen, H, kept, H, Wh, Cell::recurrents * H);
-    sum_all<Cell::late, Cell::columns>(z, at, H, bx, bh);
+    add_terms<Cell::late, SUMS, false>(z, at, H, x + at.row * x_row, x_row, nullptr, D, Wx,
+                                       (SUMS - Cell::first_drive) * H);
+    add_terms<Cell::late, SUMS, true>(z, at, H, seen, H, kept, H, Wh, Cell::recurrents * H);
+    sum_all<Cell::late, SUMS>(z, at, H, bx, bh);
     if (!at.inside || at.slice >= at.rows) return;
     const Index place = (at.row + at.slice) * H + at.unit;
     Unit q;
-    for (int k = 0; k < Cell::columns; ++k) q.z[k] = z[0][k];
+    for (int k = 0; k < SUMS; ++k) q.z[k] = z[0][k];
+    for (int k = 0; k < Cell::zones; ++k) q.z[SUMS + k] = x[(at.row + at.slice) * x_row + D + k * H + at.unit];
     if (Cell::late) q.z[1] = new_h[place];
     for (int k = 0; k < 3; ++k) q.peephole[k] = Cell::peepholes ? Wc[k * H + at.unit] : Real(0);
     q.h = h[place];
