@@ -14,6 +14,7 @@ from .cuda_job import Job, Kind, dense, or_null
 from .cuda_walk import Tape, Wanted
 
 CELLS = ("Elman<Tanh>", "Elman<Relu>", "Elman<Identity>", "Memory<false>", "Memory<true>", "Gated")
+ZONED = tuple(f"Zoned<{cell}>" for cell in CELLS)
 PRECISIONS = {"highest": 0, "high": 1, "medium": 2}
 MOST_UNITS = 1280
 UNITS = 8, 10, 12, 16
@@ -56,8 +57,8 @@ class Grid:
     held: int = 32
     limit: int = 1 << 22
     runs: ClassVar[str] = (
-        f"kernel='grid' runs RNN, LSTM, PeepholeLSTM and GRU in float32 without storage, of up to {MOST_UNITS} units, "
-        "on GPUs of compute capability 8.0 and later that have room for all of its blocks at once"
+        "kernel='grid' runs RNN, LSTM, PeepholeLSTM and GRU, and zoneout of them, in float32 without storage, "
+        f"of up to {MOST_UNITS} units, on GPUs of compute capability 8.0 and later that have room for all of its blocks at once"
     )
 
     def __post_init__(self) -> None:
@@ -70,8 +71,8 @@ class Grid:
     def refusal(self, wanted: Wanted) -> str:
         """As ``Walk`` says."""
         cell, generation = wanted.cell, wanted.device.architecture()
-        if wanted.kind.cell not in CELLS:
-            return type(cell).__name__
+        if wanted.kind.cell not in CELLS + ZONED:
+            return str(cell)
         if wanted.dtype.char != "f" or wanted.storage is not None:
             return wanted.storage or str(wanted.dtype)
         if cell.hidden > MOST_UNITS:
@@ -127,7 +128,7 @@ class Grid:
 
     def _way(self, kind: Kind, precision: str, H: int, B: int, units: int, back: bool) -> Way:
         """One way with so many units for each block."""
-        blocks, recurrents, number = -(-H // units), kind.columns - kind.first_drive, PRECISIONS[precision]
+        blocks, recurrents, number = -(-H // units), kind.sums - kind.first_drive, PRECISIONS[precision]
         share, outputs = (recurrents * units, units) if back else (units, recurrents * units)
         numbers, tiles = 32 if number == 2 else 16, -(-outputs // 8)
         rows = 1 if B == 1 and number == 0 else 8

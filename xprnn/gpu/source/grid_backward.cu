@@ -72,7 +72,7 @@ grid_backward(Index T, Index B, Index first, Index H, Index reverse, const unsig
             carry = q.carry;
         }
         if (owns)
-            for (int k = 0; k < Cell::columns; ++k) {
+            for (int k = 0; k < SUMS; ++k) {
                 const int from = Cell::recurrent(k);
                 if (from >= 0) all.put(n, local, blockIdx.x * SHARE + from * UNITS + within, q.d[k]);
             }

@@ -46,7 +46,7 @@ grid_forward(Index T, Index B, Index first, Index H, Index reverse, const unsign
         q.c = Cell::memory ? c[begin * states + i] : Real(0);
         if (keep) factor = keep[i];
         for (int k = 0; k < 3; ++k) q.peephole[k] = Cell::peepholes ? Wc[k * H + unit] : Real(0);
-        for (int k = 0; k < Cell::columns; ++k) {
+        for (int k = 0; k < SUMS; ++k) {
             const int from = Cell::recurrent(k);
             bias[k] = bx && k >= Cell::first_drive ? bx[(k - Cell::first_drive) * H + unit] : Real(0);
             if (bh && from >= 0) bias[k] += bh[from * H + unit];
