@@ -58,7 +58,7 @@ class Grid:
     limit: int = 1 << 22
     runs: ClassVar[str] = (
         "kernel='grid' runs RNN, LSTM, PeepholeLSTM and GRU, and zoneout of them, in float32 without storage, "
-        f"of up to {MOST_UNITS} units, on GPUs of compute capability 8.0 and later that have room for all of its blocks at once"
+        f"of up to {MOST_UNITS} units, on GPUs of compute capability 8.0 and later with room for all its blocks at once"
     )
 
     def __post_init__(self) -> None:
