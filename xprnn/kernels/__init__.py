@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, Protocol
 
 from ..cells.base import Cell
 from ..types import Array, Params
-from . import cpu, cuda, cuda_cluster, cuda_graph, jax, loop
+from . import cpu, cuda, cuda_cluster, cuda_graph, cuda_grid, jax, loop
 from .cuda_walk import Walk
 
 
@@ -34,7 +34,7 @@ class Kernel(Protocol):
     ) -> tuple[Array, tuple, Params]: ...
 
 
-WALKS: dict[str, Walk] = {"graph": cuda_graph.Graph(), "cluster": cuda_cluster.Cluster()}
+WALKS: dict[str, Walk] = {"graph": cuda_graph.Graph(), "cluster": cuda_cluster.Cluster(), "grid": cuda_grid.Grid()}
 """The walks of the kernel for GPUs that are not chosen by themselves."""
 
 
