@@ -132,6 +132,8 @@ def by_case(rows, name):
             (c, p, k) for c in distinct(rows, "cell") for p in PASSES for k in distinct(rows, "case")
         ]:
             here = those(rows, threads=threads, cell=cell, passes=passes, case=case)
+            if not here:  # onnxruntime alone has no way back
+                continue
             met = [ratio(here, peer=peer) for peer in RIVALS + OTHERS]
             best = min((r for r in met[: len(RIVALS)] if r is not None), default=None)
             times = [statistics.median(row["our seconds"]) for row in here]

@@ -7,6 +7,7 @@ import growth
 import machine
 import numpy as np
 import pytest
+import report
 
 
 def test_the_machine_is_described_in_json():
@@ -61,3 +62,11 @@ def test_a_process_is_timed_until_its_first_line():
 def test_the_peak_counts_what_is_given_back_and_not_what_was_there():
     there = np.ones(5_000_000)
     assert 78 < machine.peak_of(lambda: (2 * there).sum() + np.ones(10_000_000).sum()) < 90
+
+
+def test_a_report_of_one_pass_leaves_out_the_other(tmp_path):
+    ratio = machine.spread([1.5, 2.0, 2.5])
+    row = {"ours": "xprnn", "peer": "onnxruntime", "threads": 1, "cell": "LSTM", "passes": "forward", "case": "charlm"}
+    row |= {"pass": "forward", "ratio": ratio, "our seconds": [0.25], "seconds": [0.5]}
+    text = report.by_case([row], "x")
+    assert "| charlm LSTM forward | 250 | 2.00 | - | 2.00 |" in text and "backward" not in text

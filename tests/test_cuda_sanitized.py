@@ -72,8 +72,27 @@ for kind, precision, way in tilings:
     case.forward(a, tape=False)
 print("runs", len(tilings))
 """
+GRID = """
+import sys
+from emulation import Emulated
+from xprnn import cells
+from xprnn.backend import backend
+from xprnn.kernels import cuda
+from xprnn.kernels.cuda_grid import Grid
+from xprnn.testing import Case
+device = Emulated(edits=tuple(map(tuple, [sys.argv[1:]] if len(sys.argv) > 1 else [])))
+cuts = [(cells.PeepholeLSTM, "highest", Grid(units=8, rows=8, warps=2, held=2)), (cells.GRU, "medium", Grid(warps=4))]
+for kind, precision, walk in cuts:
+    kernel = cuda.CUDA(precision, device=device, walk=walk)
+    case = Case(kind(19), backend("numpy", "float32"), kernel, True, "holes", dropout=0.4, steps=3, batch=9)
+    a = case.place(case.draw())
+    case.both(a)
+    case.forward(a, tape=False)
+print("runs", len(cuts))
+"""
 CODES = {
     "rows.cu": OPERATIONS, "random.cu": OPERATIONS, "cluster_forward.cu": CLUSTERS, "cluster_backward.cu": CLUSTERS,
+    "grid_forward.cu": GRID,
 }  # fmt: skip
 
 
@@ -90,7 +109,7 @@ def run(*edit, code=CODE):
 
 
 @pytest.mark.skipif(bool(obstacle()), reason=obstacle() or "nothing")
-@pytest.mark.parametrize("code", [CODE, OPERATIONS, CLUSTERS], ids=["kernel", "operations", "clusters"])
+@pytest.mark.parametrize("code", [CODE, OPERATIONS, CLUSTERS, GRID], ids=["kernel", "operations", "clusters", "grid"])
 def test_no_access_outside_and_nothing_undefined(code):
     done = run(code=code)
     assert done.returncode == 0, done.stderr[-4000:]
@@ -104,6 +123,7 @@ def test_no_access_outside_and_nothing_undefined(code):
     ("recurrent.cu", "    if (i >= B * H) return;\n    const bool real", "    const bool real"),
     ("cluster_forward.cu", "b < all.B && ", ""),
     ("cluster_backward.cu", " && j < all.H", ""),
+    ("grid_forward.cu", "local < rows && unit < H", "local < rows"),
     ("rows.cu", "begin + lane < count && ids", "ids"),
     ("random.cu", "if (i + 1 < count) out", "out"),
 ])  # fmt: skip
