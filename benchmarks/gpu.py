@@ -1,13 +1,16 @@
 """xprnn on a GPU beside torch.nn, jax.lax.scan, its own loop, and the matrix products alone in a graph.
 
     python benchmarks/gpu.py [--minutes 8] [--parts table shapes] [--output benchmarks/results/gpu-DATE]
-    python benchmarks/gpu.py --dry-run --output FILE
+    python benchmarks/gpu.py --tune [--minutes 8] [--output benchmarks/results/gpu-DATE-tilings]
+    python benchmarks/gpu.py [--tune] --dry-run --output FILE
 
 All meetings of the plan (gpu_plan.py) take place in one process (gpu_worker.py), where those who meet get the same
 questions in turns (gpu_duel.py) and every output that is timed is held to float64 (gpu_judge.py). Each part has its
 share of the time, and what was not reached is said to be so. Should that process die, another goes on behind the
 meeting in which it died. Writes FILE.json and FILE.md again and again, with all that there is by then; ends with 1 if
 xprnn failed or was wrong anywhere.
+
+With --tune it looks for the fastest way of dividing a layer instead (gpu_tune.py).
 
 Needs CuPy, and for the others torch and JAX. A dry run goes the same way on the CPU, with tiny sizes and without times.
 """
@@ -23,6 +26,7 @@ from pathlib import Path
 
 import gpu_plan
 import gpu_report
+import gpu_tune
 import machine
 
 HERE = Path(__file__).resolve().parent
@@ -37,9 +41,13 @@ def options():
     parser.add_argument("--parts", nargs="+", choices=gpu_plan.SHARES, default=list(gpu_plan.SHARES))
     parser.add_argument("--output", type=Path, default=HERE / "results" / f"gpu-{time.strftime('%Y-%m-%d')}")
     parser.add_argument("--dry-run", action="store_true", help="on the CPU: the plan and tiny sizes, no times")
+    parser.add_argument("--tune", action="store_true", help="look for the fastest tilings of the walks instead")
     chosen = parser.parse_args()
-    if chosen.dry_run and chosen.output == parser.get_default("output"):
-        parser.error("a dry run has no results to keep: name an --output for it")
+    if chosen.output == parser.get_default("output"):
+        if chosen.dry_run:
+            parser.error("a dry run has no results to keep: name an --output for it")
+        if chosen.tune:
+            chosen.output = chosen.output.with_name(f"{chosen.output.name}-tilings")
     return chosen
 
 
@@ -102,6 +110,8 @@ def report(chosen, here, began, about, found):
 
 def main():
     chosen, began, written = options(), time.time(), 0.0
+    if chosen.tune:
+        return gpu_tune.main(chosen.output, chosen.minutes, chosen.dry_run)
     here = machine.describe()  # which imports xprnn: what is missing shows now, not when the time has been spent
     for about, found in gather(chosen, began):
         if time.time() - written >= EVERY:

@@ -4,6 +4,7 @@
 needs doing once is done then, and what is imported is imported then.
 """
 
+import functools
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -12,6 +13,12 @@ import gpu_peers
 from cases import Job
 from contestants import parameters
 from gpu_plan import MODES
+
+from xprnn.kernels import WALKS
+
+
+class Refused(Exception):
+    """A case that a kernel does not run on this GPU."""
 
 
 class Contestant(Protocol):
@@ -93,6 +100,14 @@ def stored(case, weights, mode, place):
     return xprnn(case, weights, mode, place, MODES[mode].stored)
 
 
+def walked(walk, case, weights, mode, place):
+    """The kernel for GPUs with a walk of its own, which runs where it is named; what it keeps goes with it."""
+    from xprnn.kernels.cuda import CUDA
+
+    kernel = CUDA(MODES[mode].precision, walk=type(WALKS[walk])())
+    return _model(case, weights, place, kernel, MODES[mode].arithmetic, walk)
+
+
 def loop(case, weights, mode, place):
     """The loop kernel, which runs any cell anywhere."""
     from xprnn.kernels import loop
@@ -100,7 +115,7 @@ def loop(case, weights, mode, place):
     return _model(case, weights, place, loop, MODES[mode].arithmetic)
 
 
-def _model(case, weights, place, kernel, arithmetic):
+def _model(case, weights, place, kernel, arithmetic, called="cuda"):
     import xprnn as xr
     from xprnn import cells, kernels
 
@@ -111,17 +126,19 @@ def _model(case, weights, place, kernel, arithmetic):
     layer = getattr(xr, case.cell)(case.H, case.layers, bidirectional=case.directions == 2)
     model = xr.Model(layer, place.backend, input_shape=(None, case.D), params=params)
     ask(kernel)
-    x = place.xp.zeros((1, 1, case.D), dtype="float32")
+    x = place.xp.zeros((1, case.B, case.D), dtype="float32")
     chosen = kernels.choose(getattr(cells, case.cell)(case.H), x, None)
+    if place.device == "cuda" and chosen is not kernel:
+        raise Refused(f"{kernel.walk.runs}; not {case} on this GPU")
     (name,) = {name for name, each in kernels.KERNELS.items() if each is chosen} - {"cuda"} or {"cuda"}
     if name == "cuda":
-        name = f"cuda {kernel.precision}{f', {kernel.storage}' if kernel.storage else ''}"
+        name = f"{called} {kernel.precision}{f', {kernel.storage}' if kernel.storage else ''}"
     return XPRNN(case, model, kernel, place.clock, (name, name), arithmetic)
 
 
 ALL = {
     "xprnn": xprnn, "16 bit": stored, "loop": loop, "torch": gpu_peers.torch, "packed": gpu_peers.packed,
-    "jax": gpu_peers.jax, "limit": gpu_limit.limit,
+    "jax": gpu_peers.jax, "limit": gpu_limit.limit, **{walk: functools.partial(walked, walk) for walk in WALKS},
 }  # fmt: skip
 
 

@@ -8,6 +8,8 @@ from typing import NamedTuple
 
 from cases import Sizes
 
+from xprnn.kernels import WALKS
+
 CELLS = ("LSTM", "GRU", "RNN")  # the most used first
 HIDDEN = (256, 64, 1024, 512, 128, 192)  # those between others last
 BATCH = (1, 8, 32, 128)
@@ -92,6 +94,12 @@ def tiny(case):
     return case and case._replace(T=3 + (case.T > 32) + (case.T > 512), B=3, D=6, H=6)
 
 
+def walks(case):
+    """xprnn's kernels that run where they are named, in the cases that each is for."""
+    units = {"cluster": range(1, 513), "grid": range(512, 1281)}
+    return tuple(name for name in WALKS if name not in units or case.H in units[name])
+
+
 def _square(cell, B, H, T=STEPS, **more):
     return Case(cell, T, B, H, H, **more)
 
@@ -99,13 +107,15 @@ def _square(cell, B, H, T=STEPS, **more):
 def _table():
     """Meetings of one cell and H are together, as they have one exam."""
     for H, cell, B, mode in itertools.product(HIDDEN, CELLS, BATCH, FLOAT32):
-        yield _square(cell, B, H), mode, ("xprnn", *("16 bit",) * (mode == "bf16"), "torch", "limit")
+        case = _square(cell, B, H)
+        yield case, mode, ("xprnn", *walks(case), *("16 bit",) * (mode == "bf16"), "torch", "limit")
 
 
 def _shapes():
     some = {"layers": 2}, {"directions": 2}, {"ragged": True}, {"T": 32}, {"T": 4096}
     for more, cell, mode in itertools.product(some, CELLS, FLOAT32):
-        yield _square(cell, 32, 256, **more), mode, ("xprnn", "packed" if "ragged" in more else "torch")
+        case = _square(cell, 32, 256, **more)
+        yield case, mode, ("xprnn", *walks(case), "packed" if case.ragged else "torch")
 
 
 def _packed():

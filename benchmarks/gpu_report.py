@@ -3,12 +3,15 @@
 import itertools
 
 import epoch
+import gpu_predicted
 import machine
 from cases import CELLS, PASSES
 from gpu_plan import FLOAT32
 from report import compact, geometric_mean, those
 
-OURS = ("xprnn", "16 bit", "loop")
+WALKS = ("cluster", "grid", "graph")
+OURS = ("xprnn", *WALKS, "16 bit", "loop")
+REFUSED = "Refused: "
 WORDS = {
     "epoch": "An epoch of training", "loop": "Beside the loop on CuPy", "jax": "Beside jax.lax.scan",
     "persistent": "Where cuDNN's persistent kernels run", "packed": "Beside torch on a PackedSequence",
@@ -44,8 +47,9 @@ def _wrong(one):
 
 
 def ours(problems):
-    """Those problems that are xprnn's own; that there is no torch to train beside is none."""
-    return [each for each in problems if each[1] in (*OURS, "all") and "No module named 'torch'" not in each[2]]
+    """Those problems that are xprnn's own: a missing torch to train beside is not, nor what this GPU cannot run."""
+    mine = [each for each in problems if each[1] in (*OURS, "all") and not each[2].startswith(REFUSED)]
+    return [each for each in mine if "No module named 'torch'" not in each[2]]
 
 
 def write(result, entries, path):
@@ -53,7 +57,7 @@ def write(result, entries, path):
     path.parent.mkdir(parents=True, exist_ok=True)
     parts = [head(result), *unfinished(result)]
     if not result["dry run"]:
-        parts += [means(result["table"]), losses(result["table"])]
+        parts += [means(result["table"]), losses(result["table"]), gpu_predicted.section(result["table"])]
     parts += [section(part, entries, result) for part in dict.fromkeys(entry.part for entry in entries)]
     for suffix, text in ((".json", compact(result)), (".md", "\n\n".join(filter(None, parts)))):
         made = path.with_suffix(suffix + ".part")
@@ -111,7 +115,7 @@ def _spoiled(found, name):
 
 def means(rows):
     """Geometric means over the sizes of the table, and the least ratio with its case."""
-    lines, names, rows = [], ("16 bit", "torch", "limit"), those(rows, part="table")
+    lines, names, rows = [], (*WALKS, "16 bit", "torch", "limit"), those(rows, part="table")
     if not rows:
         return ""
     for cell, mode, passes in itertools.product(reversed(CELLS), FLOAT32, PASSES):
@@ -156,8 +160,10 @@ def _cell(found, name):
     if name not in found:
         return "-"
     one = found[name]
-    if "failed" in one or one["wrong"]:
-        return "failed" if "failed" in one else "wrong"
+    if "failed" in one:
+        return "refused" if one["failed"].startswith(REFUSED) else "failed"
+    if one["wrong"]:
+        return "wrong"
     parts = []
     if "milliseconds" in one:
         compared = "ratio" in one and name != next(iter(found)) and not _spoiled(found, name)

@@ -51,6 +51,8 @@ def test_the_plan_has_all_sizes_and_shapes():
         "GRU T=512 B=32 H=256, bidirectional", "GRU T=512 B=32 H=256, ragged",
     }  # fmt: skip
     assert len({str(entry) for entry in plan}) == len(plan)
+    named = {entry.case.H: set(entry.names) & {"cluster", "grid", "graph"} for entry in plan if entry.part == "table"}
+    assert all(("cluster" in names) == (H <= 512) and "graph" in names for H, names in named.items())
     assert {name for entry in plan for name in entry.names} == set(gpu_contestants.ALL)
     assert sum(gpu_plan.SHARES.values()) == pytest.approx(1)
 

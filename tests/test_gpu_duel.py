@@ -12,6 +12,7 @@ import gpu_duel
 import gpu_judge
 import gpu_place
 import gpu_plan
+import gpu_predicted
 import gpu_report
 import machine
 import numpy as np
@@ -21,7 +22,7 @@ from emulation import MISSING, Emulated
 from gpu_plan import Case, Entry
 
 from xprnn import kernels
-from xprnn.kernels import cuda, loop
+from xprnn.kernels import WALKS, cuda, loop
 
 SMALL = Case("LSTM", 4, 2, 3, 5)
 
@@ -186,7 +187,7 @@ def test_times_are_those_of_a_call_and_ratios_above_1_say_that_xprnn_is_faster(m
     text = gpu_report.section("table", [entry], result)
     assert text.count("| 2.000 (2.000–2.000) ms, ") == text.count("| × 3.00 (3.00–3.00), ") == 2
     means = gpu_report.means(result["table"])
-    assert f"| LSTM fp32 forward, 1 sizes | - | 3.00 (3.00 {SMALL} fp32) | - |" in means
+    assert f"| LSTM fp32 forward, 1 sizes | - | - | - | - | 3.00 (3.00 {SMALL} fp32) | - |" in means
     assert "0 of 2 comparisons" in gpu_report.losses(result["table"])
     for row in rows:
         row["found"]["torch"]["ratio"]["median"] = 0.5
@@ -210,6 +211,40 @@ def test_each_contestant_runs_its_own_kernel_in_its_turn(mode, least, most, monk
         assert max(found["loop"]["errors"].values()) < 5e-7
         assert (found["16 bit"]["errors"] != found["xprnn"]["errors"]) == (mode == "bf16")
         assert not any(one["wrong"] for one in found.values())
+
+
+@pytest.mark.skipif(bool(MISSING), reason=MISSING)
+def test_walks_run_under_their_names_or_refuse(monkeypatch):
+    monkeypatch.setattr(cuda, "CUDA", functools.partial(cuda.CUDA, device=Emulated()))
+    monkeypatch.setattr(kernels, "KERNELS", {"cuda": cuda.CUDA(), "loop": loop})
+    place = gpu_place.cpu()._replace(device="cuda")
+    monkeypatch.setattr(gpu_place, "free", lambda place: None)
+    _, rows = meeting(*WALKS, mode="tf32", case=Case("RNN", 3, 2, 4, 16), place=place)
+    for found in (row["found"] for row in rows):
+        assert {name: one["says"] for name, one in found.items()} == {name: f"{name} high" for name in WALKS}
+        assert all(1e-5 < max(one["errors"].values()) < 2e-3 and not one["wrong"] for one in found.values())
+    entry, rows = meeting("graph", "cluster", case=Case("RNN", 2, 1, 1, 513), place=place)
+    result = gpu_report.sorted_out([entry], {0: rows})
+    (_, who, told), *_ = result["problems"]
+    assert who == "cluster" and told.startswith("Refused: kernel='cluster' runs ") and "H=513 on this GPU" in told
+    assert not gpu_report.ours(result["problems"])
+    assert gpu_report.section("table", [entry], result).count("| refused |") == len(cases.PASSES)
+
+
+def test_predictions_stand_behind_what_was_measured():
+    size = Case("LSTM", 512, 32, 256, 256)._asdict()
+    one = {"milliseconds": machine.spread([1.024]), "wrong": []}
+    about = {"part": "table", "size": size, "mode": "tf32", "pass": "forward"}
+    text = gpu_predicted.section([about | {"found": {"cluster": one, "torch": one | {"wrong": ["y"]}}}])
+    assert "| LSTM H=256 B=32 tf32 forward | - (10.0) | - (6.0) | 2.00 (1.1) | - (-) | - (5.5) |" in text
+    for other in ({"T": 32}, {"layers": 2}, {"cell": "GRU"}, {"B": 8}, {"D": 3}):
+        text = gpu_predicted.section([about | {"size": size | other, "found": {"cluster": one}}])
+        assert "2.00 (" not in text
+    table = [entry for entry in gpu_plan.plan() if entry.part in ("table", "persistent") and entry.case.cell == "LSTM"]
+    met = {(f"H={e.case.H} B={e.case.B}", e.mode): e.names for e in table}
+    for size, modes in gpu_predicted.PREDICTED.items():
+        for mode, told in modes.items() if size != "what" else ():
+            assert told.keys() - {"grid"} <= set(met[size, mode])
 
 
 def test_jax_is_right():

@@ -107,10 +107,10 @@ def test_good_ones_of_the_same_makers_are_read(name, tmp_path):
     assert not {name: told for name, (_, told) in found.items() if told["outcome"] != "read" or told["done"]}
 
 
-def damaged(place, folder):
+def damaged(place, folder, share=1):
     """What came of reading a good file with something wrong in it at random, many times."""
     name, kind = place
-    return outcomes(damage.files(maker(name).good()[kind], np.random.default_rng(0)), folder)
+    return outcomes(damage.files(maker(name).good()[kind], np.random.default_rng(0), share), folder)
 
 
 @pytest.mark.parametrize("name", OWN)
@@ -122,4 +122,4 @@ def test_whatever_happened_to_a_model_is_noticed(name, tmp_path):
 
 @pytest.mark.parametrize("name", OTHERS)
 def test_no_damage_does_more_than_change_numbers(name, tmp_path):
-    check(damaged(OTHERS[name], tmp_path), may_read=True)
+    check(damaged(OTHERS[name], tmp_path, share=2), may_read=True)

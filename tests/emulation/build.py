@@ -40,26 +40,33 @@ def built(text, defines=()):
     """The source as a library with a function run_NAME for each of its kernels."""
     meets = "true" if any(word in text for word in MEETING) else "false"
     entries = "".join(entry(*found, meets) for found in KERNEL.findall(text))
-    code = f'#include "{HERE / "emulator.h"}"\n{text}\n{entries}\n'
     options = [f"-D{name}={value}" for name, value in defines]
-    return ctypes.CDLL(str(compiled(".so", "-shared", *options, "-x", "c++", "-", "-x", "none", runtime(), code=code)))
+    options += ["-shared", "-I", header().parent, "-include", "emulator.h", "-x", "c++", "-", "-x", "none", runtime()]
+    return ctypes.CDLL(str(compiled("kernels.so", *options, code=f"{text}\n{entries}\n")))
+
+
+@functools.cache
+def header():
+    """What all sources begin with, as the compiler keeps what it has read."""
+    return compiled("emulator.h.gch", "-w", "-x", "c++-header", HERE / "emulator.h")
 
 
 @functools.cache
 def runtime():
     """What all sources are linked to."""
-    return compiled(".o", "-c", HERE / "runtime.cpp")
+    return compiled("runtime.o", "-c", HERE / "runtime.cpp")
 
 
-def compiled(kind, *arguments, code=""):
+def compiled(name, *arguments, code=""):
     """The file that the compiler makes of these and of ``code``: once for all processes that build into the folder."""
-    name = hashlib.sha256(repr((arguments, code, surroundings())).encode()).hexdigest()[:24] + kind
-    path, own = folder() / name, folder() / f"{os.getpid()}-{name}"
+    key = hashlib.sha256(repr((arguments, code, surroundings())).encode()).hexdigest()[:24]
+    path, own = folder() / key / name, folder() / f"{os.getpid()}-{key}-{name}"
     if not path.exists():
         command = [COMPILER, *OPTIONS, *SANITIZERS, *arguments, "-o", own]
         done = subprocess.run(command, input=code, capture_output=True, text=True)
         if done.returncode:
             raise NotCompiled(f"{' '.join(map(str, arguments))}:\n{done.stderr[:3000]}")
+        path.parent.mkdir(exist_ok=True)
         own.replace(path)  # whole, or not there
     return path
 

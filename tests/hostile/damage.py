@@ -26,11 +26,11 @@ def spliced(data, rng):
     return data[:place] + piece + data[place + (len(piece) if rng.random() < 0.5 else 0) :]
 
 
-def files(file, rng):
-    """What can become of a good file, by name; each differs from it."""
+def files(file, rng, share=1):
+    """What can become of a good file, by name, or one in ``share`` of it; each differs from the file."""
     found = {}
     for change, count in ((flipped, FLIPS), (cut, CUTS), (spliced, SPLICES)):
-        for n in range(count):
+        for n in range(count // share):
             damaged = change(file.content, rng)
             while damaged == file.content:
                 damaged = change(file.content, rng)
