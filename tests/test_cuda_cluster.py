@@ -29,10 +29,12 @@ SHAPES = {
     "LSTM-medium": (SIZED["LSTM"], 48, 7, "medium", Tiling(4, 8, 1, tiles=3, held=4)),
     "PeepholeLSTM": (SIZED["PeepholeLSTM"], 5, 3, "highest", Tiling(1, 1, 1)),
     "PeepholeLSTM-high": (SIZED["PeepholeLSTM"], 32, 16, "high", Tiling(2, 8, 2)),
+    "Zoneout-high": (lambda hidden: cells.Zoneout(cells.LSTM(hidden), (0.2, 0.4)), 20, 5, "high", Tiling(2, 8, 1)),
     "GRU": (SIZED["GRU"], 33, 5, "highest", Tiling(4, 3, 3)),
     "GRU-medium": (SIZED["GRU"], 40, 5, "medium", Tiling(2, 8, 2)),
     "RNN": (SIZED["RNN-relu"], 64, 9, "highest", Tiling(4, 8, 2, held=4)),
     "RNN-high": (SIZED["RNN-linear"], 20, 3, "high", Tiling(2, 8, 1)),
+    "RNN-table": (SIZED["RNN"], 100, 3, "high", None),
 }
 EACH = pytest.mark.parametrize("name", SHAPES)
 ERRORS = {"highest": 1e-4, "high": 1e-2, "medium": 1e-1}
@@ -159,21 +161,22 @@ def test_the_host_and_the_source_agree_on_the_room(precision, H, B):
 def test_what_it_accepts():
     kernel, x = clusters(None), np.ones((2, 3, 4), "float32")
     fine = {name for name, cell in CELLS.items() if kernel.accepts(cell, x, None)}
-    assert fine == {name for name in CELLS if name.startswith(("RNN", "LSTM", "PeepholeLSTM", "GRU"))} - {
-        "RNN-softplus", "GRUResetBefore", "GRUResetBefore-bare",
+    assert fine == {name for name in CELLS if name.startswith(("RNN", "LSTM", "PeepholeLSTM", "GRU", "Zoneout"))} - {
+        "RNN-softplus", "GRUResetBefore", "GRUResetBefore-bare", "Zoneout-projected-bare",
     }  # fmt: skip
-    assert {cuda.kind_of(cell).cell for cell in map(CELLS.get, fine)} | {"Elman<Identity>"} == set(KINDS)
+    assert {cuda.kind_of(cell).cell for cell in map(CELLS.get, fine)} < set(KINDS)
 
 
 @pytest.mark.parametrize("cell, kernel, dtype, met", [
     (cells.GRUResetBefore(4), clusters(None), "float32", "GRUResetBefore"),
+    (cells.Zoneout(cells.GRUResetBefore(4), (0.1,)), clusters(None), "float32", "GRUResetBefore"),
     (cells.LSTM(4), clusters(None), "float64", "float64"),
     (cells.LSTM(513), clusters(None), "float32", "513 units"),
     (cells.LSTM(4), replace(clusters(None), storage="float16"), "float32", "storage 'float16'"),
     (cells.LSTM(4), clusters(None, generation=80), "float32", r"compute capability 8\.0"),
 ])  # fmt: skip
 def test_what_it_does_not_run_is_told(cell, kernel, dtype, met):
-    x = np.ones((2, 3, 4), dtype)
+    x = np.ones((2, 3, 4 + 4 * isinstance(cell, cells.Zoneout)), dtype)
     p = {name: v.astype(dtype) for name, v in cell.init(np.random.default_rng(0), 4).items()}
     assert not kernel.accepts(cell, x, None)
     with pytest.raises(ValueError, match=rf"'cluster' runs RNN, LSTM, .* 9\.0 and later, not {met}; kernel='cuda'"):

@@ -53,6 +53,28 @@ grads = optimizers.arrays(optimizers.draw("float64"))
 runs += len(clip_by_norm(grads, 1.0)) + len(clip_by_value(grads, 1.0))
 print("runs", runs)
 """
+CLUSTERS = """
+import sys
+from emulation import Emulated
+from xprnn import cells
+from xprnn.backend import backend
+from xprnn.kernels import cuda
+from xprnn.kernels.cuda_cluster import Cluster
+from xprnn.kernels.cuda_tiling import Tiling
+from xprnn.testing import Case
+device = Emulated(edits=tuple(map(tuple, [sys.argv[1:]] if len(sys.argv) > 1 else [])))
+tilings = [(cells.GRU, "highest", Tiling(2, 3, 2)), (cells.PeepholeLSTM, "medium", Tiling(2, 8, 1, held=4))]
+for kind, precision, way in tilings:
+    kernel = cuda.CUDA(precision, device=device, walk=Cluster(way, way))
+    case = Case(kind(19), backend("numpy", "float32"), kernel, True, "holes", dropout=0.4, steps=4, batch=5)
+    a = case.place(case.draw())
+    case.both(a)
+    case.forward(a, tape=False)
+print("runs", len(tilings))
+"""
+CODES = {
+    "rows.cu": OPERATIONS, "random.cu": OPERATIONS, "cluster_forward.cu": CLUSTERS, "cluster_backward.cu": CLUSTERS,
+}  # fmt: skip
 
 
 def run(*edit, code=CODE):
@@ -68,7 +90,7 @@ def run(*edit, code=CODE):
 
 
 @pytest.mark.skipif(bool(obstacle()), reason=obstacle() or "nothing")
-@pytest.mark.parametrize("code", [CODE, OPERATIONS], ids=["kernel", "operations"])
+@pytest.mark.parametrize("code", [CODE, OPERATIONS, CLUSTERS], ids=["kernel", "operations", "clusters"])
 def test_no_access_outside_and_nothing_undefined(code):
     done = run(code=code)
     assert done.returncode == 0, done.stderr[-4000:]
@@ -80,9 +102,11 @@ def test_no_access_outside_and_nothing_undefined(code):
     ("arrays.cu", "    if (column < columns)\n", ""),  # reads what nobody uses
     ("stream.cu", "if (!inside) unit = H - 1;", ""),
     ("recurrent.cu", "    if (i >= B * H) return;\n    const bool real", "    const bool real"),
+    ("cluster_forward.cu", "b < all.B && ", ""),
+    ("cluster_backward.cu", " && j < all.H", ""),
     ("rows.cu", "begin + lane < count && ids", "ids"),
     ("random.cu", "if (i + 1 < count) out", "out"),
 ])  # fmt: skip
 def test_an_access_outside_is_seen(edit):
-    done = run(*edit, code=OPERATIONS if edit[0] in ("rows.cu", "random.cu") else CODE)
+    done = run(*edit, code=CODES.get(edit[0], CODE))
     assert done.returncode != 0 and "AddressSanitizer: heap-buffer-overflow" in done.stderr

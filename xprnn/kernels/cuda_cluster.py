@@ -6,6 +6,7 @@ The way back does the same with parts of the cotangent of h. For GPUs of compute
 from dataclasses import dataclass
 from typing import ClassVar
 
+from ..cells import Zoneout
 from ..gpu import grid
 from ..gpu.device import Defines
 from ..types import Array
@@ -13,7 +14,8 @@ from .cuda_job import Job, Kind, dense, or_null
 from .cuda_tiling import BACK, MOST_UNITS, THERE, Plan, Tiling, plan, product, tiling
 from .cuda_walk import Tape, Wanted
 
-CELLS = ("Elman<Tanh>", "Elman<Relu>", "Elman<Identity>", "Memory<false>", "Memory<true>", "Gated")
+PLAIN = ("Elman<Tanh>", "Elman<Relu>", "Elman<Identity>", "Memory<false>", "Memory<true>", "Gated")
+CELLS = (*PLAIN, *(f"Zoned<{cell}>" for cell in PLAIN))
 ARCHITECTURE = 90
 
 
@@ -27,15 +29,16 @@ class Cluster:
     backward: Tiling | None = None
 
     runs: ClassVar[str] = (
-        "kernel='cluster' runs RNN, LSTM, PeepholeLSTM and GRU in float32 "
+        "kernel='cluster' runs RNN, LSTM, PeepholeLSTM and GRU, and zoneout of these but the peephole LSTM, in float32 "
         f"of up to {MOST_UNITS} units on GPUs of compute capability 9.0 and later"
     )
 
     def refusal(self, wanted: Wanted) -> str:
         """The first of the cell, the dtype, the storage, the size and the GPU that it does not run; "" if none."""
         architecture = wanted.device.architecture()
+        cell = wanted.cell.cell if isinstance(wanted.cell, Zoneout) else wanted.cell
         met = {
-            type(wanted.cell).__name__: wanted.kind.cell not in CELLS,
+            type(cell).__name__: wanted.kind.cell not in CELLS,
             str(wanted.dtype): wanted.dtype.char != "f",
             f"storage {wanted.storage!r}": wanted.storage is not None,
             f"{wanted.cell.hidden} units": wanted.cell.hidden > MOST_UNITS,
@@ -74,15 +77,15 @@ class Cluster:
 def plan_there(way: Tiling, precision: str, kind: Kind, cell: Defines, H: int) -> Plan:
     """The launch of cluster_forward.cu."""
     units = way.units(H)
-    made = product(way, precision, (kind.columns - kind.first_drive) * units, way.cluster * units)
-    fixed = kind.columns + 3 * (kind.cell == "Memory<true>")
+    made = product(way, precision, (kind.sums - kind.first_drive) * units, way.cluster * units)
+    fixed = kind.sums + 3 * (kind.cell == "Memory<true>")
     return plan(way, precision, cell, units, made, 2 * way.rows * made.pitch + made.partial + fixed * units)
 
 
 def plan_back(way: Tiling, precision: str, kind: Kind, cell: Defines, H: int) -> Plan:
     """The launch of cluster_backward.cu."""
     units = way.units(H)
-    made = product(way, precision, way.cluster * units, (kind.columns - kind.first_drive) * units)
+    made = product(way, precision, way.cluster * units, (kind.sums - kind.first_drive) * units)
     parts = 2 * way.cluster * units * way.rows
     return plan(way, precision, cell, units, made, way.rows * made.pitch + made.partial + parts)
 

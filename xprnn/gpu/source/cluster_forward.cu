@@ -7,7 +7,7 @@
 #include "cluster_tile.cuh"
 
 constexpr int HIDDEN = CLUSTER * UNITS, OURS = UNITS * ROWS, ALL = divided_up(OURS, 32) * 32;
-constexpr int FIXED = Cell::columns + (Cell::peepholes ? 3 : 0);  // numbers of a unit: a bias for each sum, peepholes
+constexpr int FIXED = SUMS + (Cell::peepholes ? 3 : 0);  // numbers of a unit: a bias for each sum, peepholes
 typedef Product<Cell::recurrents * UNITS, HIDDEN> Recurrent;
 
 // What is in shared memory; the weights that no register has come after it. h as the product sees it is there twice.
@@ -86,11 +86,11 @@ struct Own {
         q.c = c;
 #pragma unroll
         for (int k = 0; k < 3; ++k)
-            q.peephole[k] = Cell::peepholes ? room.fixed[(Cell::columns + k) * UNITS + at.unit] : Real(0);
+            q.peephole[k] = Cell::peepholes ? room.fixed[(SUMS + k) * UNITS + at.unit] : Real(0);
 #pragma unroll
         for (int k = 0; k < Cell::columns; ++k) {
             const int from = Cell::recurrent(k);
-            q.z[k] = drive[k] + room.fixed[k * UNITS + at.unit];
+            q.z[k] = k < SUMS ? drive[k] + room.fixed[k * UNITS + at.unit] : drive[k];
             if (from >= 0) q.z[k] += Recurrent::sum(room.partial, at.row, from * UNITS + at.unit);
         }
         Cell::forward(q);
@@ -108,7 +108,7 @@ struct Own {
         }
         if (all.y) all.y[t * all.B * all.H + i] = real ? h : Real(0);
         if (all.keeps && Cell::saves && real)
-            for (int k = 0; k < Cell::columns; ++k)
+            for (int k = 0; k < SUMS; ++k)
                 all.saved[((t * all.B + at.b) * Cell::columns + k) * all.H + at.j] = q.z[k];
     }
 };
@@ -130,12 +130,11 @@ __device__ inline void spread(Real seen, const Place& at, int rank, unsigned* th
 // What stays the same from step to step, as all rows share it.
 __device__ inline void fix(const Layer& all, int rank, Real* fixed) {
     for (int n = threadIdx.x; n < FIXED * UNITS; n += THREADS) {
-        const int k = n / UNITS, from = k < Cell::columns ? Cell::recurrent(k) : -1;
+        const int k = n / UNITS, from = k < SUMS ? Cell::recurrent(k) : -1;
         const Index j = rank * UNITS + n % UNITS;
         Real sum = 0;
-        if (j < all.H && k >= Cell::columns) sum = all.Wc[(k - Cell::columns) * all.H + j];
-        if (j < all.H && all.bx && k >= Cell::first_drive && k < Cell::columns)
-            sum += all.bx[(k - Cell::first_drive) * all.H + j];
+        if (j < all.H && k >= SUMS) sum = all.Wc[(k - SUMS) * all.H + j];
+        if (j < all.H && all.bx && k >= Cell::first_drive && k < SUMS) sum += all.bx[(k - Cell::first_drive) * all.H + j];
         if (j < all.H && all.bh && from >= 0) sum += all.bh[from * all.H + j];
         fixed[n] = sum;
     }
