@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from ..cells.base import Cell
 from ..types import Array, Params
-from . import cpu, cuda, cuda_cluster, cuda_graph, jax, loop
+from . import cpu, cuda, cuda_cluster, cuda_graph, cuda_norm, jax, loop
 from .cuda_walk import Walk
 
 
@@ -42,6 +42,7 @@ def _listed(asked: str | None, precision: str) -> tuple[dict[str, Kernel], dict[
     built: dict[str, Kernel] = {"cpu": cpu.CPU()} if cpu.INSTRUCTIONS else {}
     every = built | {"cuda": cuda.CUDA(precision), "jax": jax, "loop": loop}
     named: dict[str, Kernel] = {name: cuda.CUDA(precision, walk=walk) for name, walk in WALKS.items()}
+    named["norm"] = cuda_norm.CUDANorm(precision)
     if not asked:
         return every, named
     if asked not in every | named:

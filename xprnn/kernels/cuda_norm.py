@@ -19,7 +19,7 @@ MOST = 256
 
 
 class Tape(NamedTuple):
-    """What the walk back needs: x (T·B, D), mask and order as given, T + 1 states, h as products see it, gates, h Wh."""
+    """What the walk back needs: x (T·B, D), mask, order, T + 1 states, h as products see it, gates, h Wh."""
 
     x: Array
     mask: Array | None

@@ -85,7 +85,7 @@ extern "C" __global__ void normalize_rows_back(Index n, double epsilon, const Re
 }
 
 // ``gates`` (T, B, 4H) holds what x drives and then i f g o; ``product`` (B, 4H) is h Wh, which is left in v (null: not)
-// for the way back, with zeros where the mask is. y is 0 there, and the state stays.
+// for the way back. Where the mask is, y is 0 and the state stays.
 extern "C" __global__ void norm_step(Index t, Index before, Index after, Index B, Index H, double epsilon, Real* gates,
                                      const Real* product, Real* v, const Real* gh, const Real* gc, const Real* bc,
                                      const Real* keep, const bool* mask, Index mask_step, Index mask_row, Real* h,
@@ -99,7 +99,7 @@ extern "C" __global__ void norm_step(Index t, Index before, Index after, Index B
         Real z[4];
         for (int k = 0; k < 4; ++k) {
             const Index i = k * H + unit;
-            if (v) v[place * 4 * H + i] = real ? sums[i] : Real(0);
+            if (v) v[place * 4 * H + i] = sums[i];
             z[k] = mine[i] + gh[i] * wide.of(sums[i]);
             mine[i] = z[k] = k == 2 ? hyperbolic(z[k]) : sigmoid(z[k]);
         }
@@ -116,7 +116,7 @@ extern "C" __global__ void norm_step(Index t, Index before, Index after, Index B
 }
 
 // dh = ``carry`` + ``through`` ⊙ keep (each null: nothing) + dy; dz, dv (T, B, 4H) and dm (T, B, H) are the cotangents of
-// the gates' sums, of v, and of what the tanh of h bends; 0 where the mask is. Only there is something left in new_carry.
+// the gates' sums, of v, and of what the tanh of h bends; 0 where the mask is. Only there new_carry gets another number.
 extern "C" __global__ void norm_step_back(Index t, Index before, Index after, Index B, Index H, double epsilon,
                                           const Real* gates, const Real* v, const Real* gh, const Real* gc,
                                           const Real* bc, const Real* keep, const bool* mask, Index mask_step,
@@ -136,7 +136,7 @@ extern "C" __global__ void norm_step_back(Index t, Index before, Index after, In
         Real dh = carry[i];
         if (through) dh += keep ? through[i] * keep[i] : through[i];
         new_carry[i] = real ? Real(0) : dh;
-        if (dy && real) dh += dy[t * dy_step + row * dy_row + unit];
+        if (dy) dh += dy[t * dy_step + row * dy_row + unit];
         const Real n = memory.of(c[now + unit]), o = mine[3 * H + unit];
         const Real bent = hyperbolic(gc[unit] * n + (bc ? bc[unit] : Real(0)));
         dz[3 * H + unit] = real ? dh * bent * o * (1 - o) : Real(0);
