@@ -35,6 +35,7 @@ SHAPES = {
     "GRU-medium": (SIZED["GRU"], 27, 9, "medium", Tiling(2, 8, 1, tiles=1)),
     "RNN": (SIZED["RNN"], 30, 8, "highest", Tiling(2, 8, 4)),
     "RNN-relu-high": (SIZED["RNN-relu"], 20, 3, "high", Tiling(2, 8, 1, tiles=1)),
+    "Zoneout": (lambda hidden: cells.Zoneout(cells.LSTM(hidden), (0.2, 0.4)), 19, 5, "highest", Tiling(2, 4, 2)),
     "RNN-linear-medium": (SIZED["RNN-linear"], 61, 4, "medium", Tiling(2, 8, 2, tiles=2)),
 }
 EACH = pytest.mark.parametrize("name", SHAPES)

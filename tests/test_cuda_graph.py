@@ -20,7 +20,7 @@ pytestmark = pytest.mark.skipif(bool(MISSING), reason=MISSING)
 SETTINGS = (
     {}, {"reverse": True}, {"padding": "holes", "dropout": 0.4}, {"padding": "ragged", "dropout": 0.4, "reverse": True},
 )  # fmt: skip
-NAMES = ("RNN", "PeepholeLSTM", "GRU", "GRUResetBefore")
+NAMES = ("RNN", "PeepholeLSTM", "GRU", "GRUResetBefore", "Zoneout-LSTM")
 HOST = ("cuda_recordings", "cuda_recorded", "cuda_graph")
 
 

@@ -1,4 +1,4 @@
-"""The kernel of the layer-normalized LSTM for GPUs, run on the CPU: the laws, sizes, threads, and bugs that are seen."""
+"""The GPU kernel of the layer-normalized LSTM, run on the CPU: the laws, sizes, threads, and bugs that are seen."""
 
 from dataclasses import replace
 

@@ -10,7 +10,7 @@ from subjects import CELLS
 
 from xprnn import cells, kernels
 from xprnn.cli import backends
-from xprnn.kernels import cuda
+from xprnn.kernels import cuda, loop
 from xprnn.kernels.cuda_steps import Steps
 from xprnn.scan import scan
 from xprnn.testing import Case
@@ -81,13 +81,29 @@ def test_kernels_by_name_are_not_asked(monkeypatch):
 
 def test_the_environment_may_name_one_of_them(monkeypatch):
     monkeypatch.setattr(kernels, "WALKS", {"narrow": Narrow()})
-    asked, named = kernels._listed("narrow", "high")
+    asked, named, only = kernels._listed("narrow", "high")
     assert list(asked) == ["narrow", "loop"] and not named
-    assert asked["narrow"] == cuda.CUDA("high", walk=Narrow())
-    asked, named = kernels._listed(None, "highest")
-    assert "narrow" not in asked and list(named) == ["narrow", "norm"]
+    assert asked["narrow"] is only and only == cuda.CUDA("high", walk=Narrow())
+    asked, named, only = kernels._listed(None, "highest")
+    assert "narrow" not in asked and list(named) == ["narrow", "norm"] and only is None
+    assert kernels._listed("cuda", "highest").only is None
     with pytest.raises(ValueError, match=r"XPRNN_KERNEL=wide in the environment, but there are .*, loop, narrow"):
         kernels._listed("wide", "highest")
+
+
+def test_one_that_the_environment_names_runs_what_is_on_a_gpu_or_says_why_not(monkeypatch):
+    monkeypatch.setattr(kernels, "KERNELS", {"narrow": NARROW, "loop": loop})
+    monkeypatch.setattr(kernels, "ONLY", NARROW)
+    monkeypatch.setattr(backends, "KERNELS", kernels.KERNELS)
+    x = np.ones((3, 2, 3), "float32")
+    assert kernels.choose(cells.LSTM(4), x, None) is NARROW
+    assert kernels.choose(cells.GRU(4), np.ma.asarray(x), None) is loop  # lies elsewhere
+    with pytest.raises(ValueError, match=r"'narrow' runs LSTM in float32, .* not GRU"):
+        scan(cells.GRU(4), {}, x)
+    with pytest.raises(TypeError, match="does not run ProjectedLSTM"):
+        scan(cells.ProjectedLSTM(4, 2), {}, x)
+    assert backends.takes("numpy").startswith("on numpy, whatever the shape, nobody runs RNN, PeepholeLSTM, ")
+    assert backends.takes("numpy").endswith("; narrow runs LSTM")
 
 
 def test_each_walk_by_name_says_what_it_runs(monkeypatch):

@@ -18,7 +18,9 @@ from xprnn import gpu, tree
 from xprnn.gpu import CUPY
 from xprnn.gpu import cupy as gpu_cupy
 from xprnn.kernels import cuda
+from xprnn.kernels.cuda_cluster import Cluster
 from xprnn.kernels.cuda_graph import Graph
+from xprnn.kernels.cuda_tiling import Tiling
 from xprnn.libraries import BackendError
 from xprnn.testing import Case, compare
 
@@ -50,7 +52,22 @@ def test_the_host_code_runs_on_arrays_of_cupy(name, reverse, walk):
     plain, other = cuda.CUDA(device=Emulated()), cuda.CUDA(device=OnCuPy(Emulated()), walk=walk)
     if not plain.accepts(case.cell, a.x, a.mask):
         pytest.skip("the kernel does not run this cell")
-    # As a layer has them: batch first in memory.
+    same(case, plain, other, reverse, a)
+
+
+@NO_COMPILER
+@pytest.mark.parametrize("name", ["LSTM", "GRU"])
+def test_the_walk_of_clusters_runs_on_arrays_of_cupy(name):
+    cupy_without_gpu()
+    case, walk = Case(CELLS[name], padding="holes", dropout=0.3), Cluster(*2 * [Tiling(2, 4, 2)])
+    a = case.draw()
+    a = type(a)(*tree.map(lambda v: v.astype("float32"), a))._replace(mask=a.mask[..., None])
+    plain, other = (cuda.CUDA(device=device, walk=walk) for device in (Emulated(), OnCuPy(Emulated())))
+    same(case, plain, other, True, a)
+
+
+def same(case, plain, other, reverse, a):
+    """What a kernel gives on NumPy's arrays and another on CuPy's, which lie as a layer has them: batch first."""
     swapped = [wrap(array.swapaxes(0, 1)).swapaxes(0, 1) for array in (a.x, a.mask, a.dys)]
     placed = a._replace(p=tree.map(wrap, a.p), s=tree.map(wrap, a.s), ds=tree.map(wrap, a.ds))
     placed = placed._replace(x=swapped[0], mask=swapped[1], dys=swapped[2])

@@ -49,7 +49,7 @@ int cublasGemmEx(void* handle, int ta, int tb, int m, int n, int k, const void* 
 """
 
 SETTING = """
-import contextlib, ctypes, importlib, sys
+import ctypes, importlib, sys
 ctypes.CDLL(sys.argv[1], ctypes.RTLD_GLOBAL)
 importlib.import_module("cupy_backends.cuda.libs.cublas")
 import cupy, numpy as np
@@ -59,25 +59,32 @@ from xprnn.gpu import CUPY
 def say(*words):
     print(*words, flush=True)
 
-class Stream(contextlib.nullcontext):
+class Stream:
     ptr = 12
     def __init__(self, non_blocking): assert non_blocking
-    def __enter__(self): say("enter")
-    def __exit__(self, *error): say("leave")
+    def __enter__(self): say("enter"); streams.append(self)
+    def __exit__(self, *error): say("leave"); streams.pop()
     def begin_capture(self): say("begin")
     def end_capture(self): return say("end") or Graph()
+    def wait_event(self, event): say(self.ptr, "waits for", event.place)
+    def synchronize(self): say("synchronize")
 
 class Graph:
     def launch(self): say("launch")
 
-class Current:
-    ptr = 11
+class Event:
+    def __init__(self, disable_timing): assert disable_timing
+    def record(self): self.place = say("mark on", streams[-1].ptr) or streams[-1].ptr
+
+streams = [Stream(True)]
+streams[0].ptr = 11
 
 def empty(shape, dtype):
     raw = np.zeros(np.prod(shape) + 512, dtype)
     return wrap(raw[-raw.ctypes.data % 256:])
 
-cupy.empty, cupy.cuda.Stream, cupy.cuda.get_current_stream = empty, Stream, Current
+cupy.empty, cupy.cuda.Stream, cupy.cuda.Event = empty, Stream, Event
+cupy.cuda.get_current_stream, cupy.cuda.runtime.getDevice = lambda: streams[-1], lambda: 0
 """
 PRODUCTS = """
 rng = np.random.default_rng(0)
@@ -101,11 +108,28 @@ try:
     CUPY.record(bind)
 except RuntimeError as error:
     say(error)
+called = []
+try:
+    CUPY.record(lambda product: lambda: called.append(1) or 1 / (2 - len(called)))
+except ZeroDivisionError:
+    say("broken off", len(streams))
 cupy.empty = lambda shape, dtype: empty(shape, dtype)[1:]
 try:
     CUPY.record(bind)
 except RuntimeError as error:
     say(error)
+"""
+BESIDE = """
+a, b, out = (wrap(np.ones(shape, "f4")) for shape in ((2, 3), (3, 4), (2, 4)))
+for n in range(2):
+    found, end = CUPY.beside(lambda: CUPY.product("high")(a, b, out) or n)
+    assert found == n and CUPY.lanes.current is None
+    end.wait()
+assert (unwrap(out) == 3).all()
+try:
+    CUPY.beside(lambda: 1 / 0)
+except ZeroDivisionError:
+    assert streams[-1].ptr == 11 and CUPY.lanes.current is None
 """
 
 
@@ -145,6 +169,14 @@ def test_products_are_recorded_past_cupy(said):
         ]  # fmt: skip
 
 
+@NO_COMPILER
+def test_what_is_done_beside_has_a_stream_and_a_handle_of_its_own(said):
+    lines = said(BESIDE)
+    once = ["mark on 11", "enter", "12 waits for 11", "77 multiplies 77 -1", "mark on 12", "leave", "11 waits for 12"]
+    failed = [*once[:3], "synchronize", "leave"]
+    assert lines == ["create", "77 on 12", "77 has 33554432", *once, *once, *failed]
+
+
 def _halves(lines):
     return lines[: len(lines) // 2], lines[len(lines) // 2 :]
 
@@ -152,6 +184,7 @@ def _halves(lines):
 @NO_COMPILER
 def test_what_the_library_refuses_is_told(said):
     lines = said(PROBLEMS)
+    assert lines[lines.index("begin") :][:4] == ["begin", "end", "leave", "broken off 1"]
     assert [line for line in lines if line.startswith("cuBLAS")] == [
         "cuBLAS: cublasGemmEx returned the status 15", "cuBLAS: cublasSetWorkspace_v2 returned the status 7",
     ]  # fmt: skip

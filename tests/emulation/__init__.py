@@ -10,8 +10,9 @@ from xprnn.gpu.sources import source
 
 from .build import MISSING, built
 from .memory import Struct, run
+from .order import Order, arrays_of
 from .products import Products
-from .recorder import Mark, Recorder
+from .recorder import Recorder
 
 __all__ = ["MISSING", "Emulated"]
 
@@ -37,6 +38,7 @@ class Emulated:
     generation: int = 90
     blocks: int = 132
     launches: itertools.count = field(default_factory=itertools.count, compare=False, repr=False)
+    order: Order = field(default_factory=Order, compare=False, repr=False)
     recorder: Recorder = field(default_factory=Recorder, compare=False, repr=False)
 
     def owns(self, x):
@@ -45,7 +47,7 @@ class Emulated:
     def empty(self, shape, dtype):
         dtype = np.dtype(dtype)
         self.recorder.refuse("an array is made")
-        return np.full(shape, {"f": np.nan, "b": True}.get(dtype.kind) or np.iinfo(dtype).max, dtype)
+        return self.order.made(np.full(shape, {"f": np.nan, "b": True}.get(dtype.kind) or np.iinfo(dtype).max, dtype))
 
     def struct(self, values):
         return Struct(values)
@@ -61,7 +63,9 @@ class Emulated:
 
         def once(blocks, threads, arguments):
             seed = self.seed * 1_000_003 + next(self.launches)
-            run(f"{name} of {file}", function, arguments, blocks, threads, seed, shared, together)
+            what = f"{name} of {file}"
+            given = what, function, arguments, blocks, threads, seed, shared, together
+            self.order.do(what, arrays_of(arguments), run, *given)
 
         return launch
 
@@ -72,13 +76,16 @@ class Emulated:
         return self.generation
 
     def product(self, precision="highest"):
-        return Products(precision, self.recorder)
+        return Products(precision, self)
 
     def record(self, bind, precision="highest"):
-        return self.recorder.record(bind(Products(precision, self.recorder, True)))
+        return self.recorder.record(bind(Products(precision, self, True)))
 
     def mark(self):
-        return Mark()
+        return self.order.mark()
+
+    def beside(self, function):
+        return self.order.beside(function)
 
     def number(self):
         return 0

@@ -41,6 +41,9 @@ class Elsewhere:
     def record(self, bind, precision="highest"):
         return self.emulated.record(lambda product: bind(ProductsElsewhere(product, self.unwrap)), precision)
 
+    def beside(self, function):
+        return self.emulated.beside(function)
+
     def mark(self):
         return self.emulated.mark()
 

@@ -1,12 +1,11 @@
 """Products as BLAS makes them: of what it finds by columns at the places in memory that it is told."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from xprnn.gpu import blas
-
-from .recorder import Recorder
 
 LOST_BITS = {"highest": 0, "high": 13, "medium": 16}
 
@@ -16,7 +15,7 @@ class Products:
     """A ``Product`` of matrices of NumPy, which can be recorded where it is told so."""
 
     precision: str
-    recorder: Recorder | None = None
+    device: Any = None
     recordable: bool = False
 
     def __call__(self, a, b, out, accumulate=False):
@@ -24,11 +23,12 @@ class Products:
 
     def each(self, a, b, out, accumulate=False):
         def ask(n):
-            if self.recorder is None:
-                return multiply(self.precision, a[n], b, out, accumulate)
+            given = multiply, self.precision, a[n], b, out, accumulate
+            if self.device is None:
+                return multiply(*given[1:])
             if not self.recordable:
-                self.recorder.refuse("a product by CuPy")
-            return self.recorder.do(multiply, self.precision, a[n], b, out, accumulate)
+                self.device.recorder.refuse("a product by CuPy")
+            return self.device.recorder.do(self.device.order.do, "a product", (a, b, out), *given)
 
         return ask
 

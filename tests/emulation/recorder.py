@@ -34,13 +34,3 @@ class Recorder:
                 self.do(call, *arguments)
 
         return replay
-
-
-class Mark:
-    """Nothing is done late here, so nobody waits."""
-
-    def wait(self):
-        """All is done."""
-
-    def finish(self):
-        """All is done."""

@@ -18,7 +18,8 @@ SPECIAL = {name: kernel for name, kernel in KERNELS.items() if kernel is not loo
 WALKS = {}  # of the kernel for GPUs, on one cell of each class: what differs in the others is made around the walk
 if not MISSING:
     SPECIAL["cuda-emulated"] = cuda.CUDA(device=Emulated())
-    WALKS["cluster-emulated"] = cuda.CUDA(device=Emulated(), walk=Cluster(Tiling(cluster=2, rows=3, split=2)))
+    ways = Tiling(cluster=2, rows=3, split=2), Tiling(cluster=2, rows=3, split=3)
+    WALKS["cluster-emulated"] = cuda.CUDA(device=Emulated(), walk=Cluster(*ways))
 
 
 def accepted(kernel, cell, name):

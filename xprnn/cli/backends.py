@@ -120,8 +120,12 @@ def takes(name: str) -> str:
     with place.active():
         x = place.asarray(np.zeros((1, 1, 1)))
         for cell in CELLS:
-            kernel = choose(cell, x, None)
-            key = next(key for key, one in KERNELS.items() if one is kernel)
+            try:
+                kernel = choose(cell, x, None)
+            except (TypeError, ValueError):  # of the only one that may run it
+                key = "nobody"
+            else:
+                key = next(key for key, one in KERNELS.items() if one is kernel)
             chosen.setdefault(key, []).append(type(cell).__name__)
     said = (f"{key} runs {', '.join(some) if len(chosen) > 1 else 'every cell'}" for key, some in chosen.items())
     return f"on {name}, whatever the shape, {'; '.join(said)}"

@@ -3,7 +3,7 @@
 import ctypes
 import functools
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import array_api_compat
@@ -15,6 +15,7 @@ from .blas import gemm
 from .cublas import Blas
 from .device import Defines, Launch, Mark, Product, check_room, check_shared
 from .graph import mark, record
+from .lane import Lanes, T
 from .sources import source
 
 OPTIONS = ("-std=c++17",)
@@ -39,6 +40,8 @@ _SCALES: dict[str, tuple] = {
 @dataclass(frozen=True)
 class CuPyDevice:
     """Kernels by NVRTC, which CuPy keeps on disk, and products by cuBLAS, on CuPy's current device and stream."""
+
+    lanes: Lanes = field(default_factory=Lanes, compare=False, repr=False)
 
     def owns(self, x: Array) -> bool:
         """Whether x is an array of CuPy; ValueError if it lies on a GPU that is not the current one."""
@@ -99,8 +102,10 @@ class CuPyDevice:
         """How float32 matrices are multiplied, on the stream that is current when they are."""
         from cupy.cuda import cublas, device
 
-        handle = device.get_cublas_handle()
-        return CuPyProduct(cublas, cublas.gemmEx, handle, getattr(cublas, _COMPUTE[precision]))
+        lane = self.lanes.current
+        if lane is not None:
+            return CuPyProduct(cublas, lane.blas.gemmEx, lane.blas.handle, getattr(cublas, _COMPUTE[precision]))
+        return CuPyProduct(cublas, cublas.gemmEx, device.get_cublas_handle(), getattr(cublas, _COMPUTE[precision]))
 
     def record(self, bind: Callable[[Product], Callable[[], None]], precision: str = "highest") -> Callable[[], None]:
         """A CUDA graph of what the function does that ``bind`` makes."""
@@ -113,6 +118,10 @@ class CuPyDevice:
     def mark(self) -> Mark:
         """Where the current stream is now."""
         return mark()
+
+    def beside(self, function: Callable[[], T]) -> tuple[T, Mark]:
+        """What ``function`` gives, done on another stream than the current one; and where it ends there."""
+        return self.lanes.run(self.number(), function)
 
     def number(self) -> int:
         """CUDA's number of the current GPU."""

@@ -1,10 +1,11 @@
 """What is asked of a GPU, so that the same host code runs on any that answers it."""
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from ..types import Array, Shape
 
+T = TypeVar("T")
 THREADS = 128
 PRECISIONS = ("highest", "high", "medium")
 REALS = {"f": "float", "d": "double"}
@@ -90,6 +91,13 @@ class Device(Protocol):
 
     def mark(self) -> Mark:
         """The end of what it has been asked so far."""
+
+    def beside(self, function: Callable[[], T]) -> tuple[T, Mark]:
+        """What ``function`` gives, which the device does after all so far but beside what it is asked from now on; and
+        where that ends.
+
+        Until somebody waits for this mark, all that is read lives, and nothing that is written is touched.
+        """
 
     def number(self) -> int:
         """Which of the GPUs is the current one."""

@@ -4,12 +4,13 @@ A kernel is a module with ``accepts``, ``forward``, ``step`` and ``backward`` as
 one that accepts and then raises is a bug and never a reason to take another.
 
 Those of ``KERNELS`` are asked in their order; those of ``NAMED`` are forms of the one for GPUs that run where they are
-named and nowhere else. XPRNN_KERNEL in the environment names the only one of all to ask beside ``loop``, and
-XPRNN_PRECISION how those for GPUs multiply float32 matrices: ``highest`` (exactly, the default), ``high``, ``medium``.
+named and nowhere else. XPRNN_KERNEL in the environment names the only one of all to ask beside ``loop``; a form that it
+names runs whatever lies on a GPU, or says why it cannot. XPRNN_PRECISION says how those for GPUs multiply float32
+matrices: ``highest`` (exactly, the default), ``high`` or ``medium``.
 """
 
 import os
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from ..cells.base import Cell
 from ..types import Array, Params
@@ -37,24 +38,37 @@ WALKS: dict[str, Walk] = {"graph": cuda_graph.Graph(), "cluster": cuda_cluster.C
 """The walks of the kernel for GPUs that are not chosen by themselves."""
 
 
-def _listed(asked: str | None, precision: str) -> tuple[dict[str, Kernel], dict[str, Kernel]]:
-    """The kernels in the order in which they are asked, or the one of that name and the loop; and those by name."""
+class Listed(NamedTuple):
+    """The kernels in the order in which they are asked, those by name, and the walk of these that alone may run."""
+
+    asked: dict[str, Kernel]
+    named: dict[str, Kernel]
+    only: cuda.CUDA | None = None
+
+
+def _listed(asked: str | None, precision: str) -> Listed:
+    """All kernels, or the one of that name and the loop."""
     built: dict[str, Kernel] = {"cpu": cpu.CPU()} if cpu.INSTRUCTIONS else {}
     every = built | {"cuda": cuda.CUDA(precision), "jax": jax, "loop": loop}
-    named: dict[str, Kernel] = {name: cuda.CUDA(precision, walk=walk) for name, walk in WALKS.items()}
-    named["norm"] = cuda_norm.CUDANorm(precision)
+    walks = {name: cuda.CUDA(precision, walk=walk) for name, walk in WALKS.items()}
+    named: dict[str, Kernel] = {**walks, "norm": cuda_norm.CUDANorm(precision)}
     if not asked:
-        return every, named
+        return Listed(every, named)
     if asked not in every | named:
         raise ValueError(f"XPRNN_KERNEL={asked} in the environment, but there are {', '.join(every | named)}")
-    return {asked: (every | named)[asked], "loop": loop}, {}
+    return Listed({asked: (every | named)[asked], "loop": loop}, {}, walks.get(asked))
 
 
-KERNELS, NAMED = _listed(os.environ.get("XPRNN_KERNEL"), os.environ.get("XPRNN_PRECISION", "highest"))
+KERNELS, NAMED, ONLY = _listed(os.environ.get("XPRNN_KERNEL"), os.environ.get("XPRNN_PRECISION", "highest"))
 
 
 def choose(cell: Cell, x: Array, mask: Array | None) -> Kernel:
-    """The first kernel that accepts this cell on this input; ``loop`` comes last and takes all."""
+    """The first kernel that accepts this cell on this input; ``loop`` comes last and takes all.
+
+    TypeError or ValueError with what was met where there is an ``ONLY`` one that should run it and cannot.
+    """
+    if ONLY is not None and ONLY.device.owns(x):
+        ONLY.agree(cell, x)
     for kernel in KERNELS.values():
         if kernel.accepts(cell, x, mask):
             return kernel

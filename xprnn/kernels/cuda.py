@@ -65,7 +65,7 @@ class CUDA:
         """Walk x (T, B, D) from the state s -> ys (T, B, H), the last state, the tape (None unless ``tape``)."""
         kind = self._kind(cell)
         check(self.device, kind, cell.hidden, p, x, s, mask)
-        self._agree(cell, kind, x)
+        self.agree(cell, x)
         (T, B, _), H, work = x.shape, cell.hidden, self._job(cell, p, x)
         if not tape:
             return self._outputs(work, x, s, mask, reverse)
@@ -136,8 +136,9 @@ class CUDA:
     def _job(self, cell: Cell, p: Params, x: Array) -> Job:
         return job(self.device, self._kind(cell), self.precision, self.storage, p, x)
 
-    def _agree(self, cell: Cell, kind: Kind, x: Array) -> None:
-        """Raise TypeError or ValueError with what was met unless a cell of this kind can be run on x."""
+    def agree(self, cell: Cell, x: Array) -> None:
+        """Raise TypeError or ValueError with what was met unless the cell can be run on x, an array of the device's."""
+        kind = self._kind(cell)
         if self._dtype_refused(x):
             room = "float32 or float64" if self.storage is None else f"float32 where it is stored as {self.storage}"
             raise TypeError(f"x holds numbers of dtype {x.dtype}, and the kernel for GPUs takes {room}")

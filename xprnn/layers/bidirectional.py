@@ -1,9 +1,11 @@
 """Two directions over the same input, merged."""
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from ..arrays import namespace
+from ..gpu import both
 from ..types import Array, Generator, Params, Shape, Sizes, State
 from .base import Context, Layer
 from .direction import Direction
@@ -67,16 +69,21 @@ class Bidirectional(Layer):
         s_a, s_b = (None, None) if state is None else state
         ctx_a = ctx if ctx.key is None else ctx._replace(key=ctx.key.fold("forward"))
         ctx_b = ctx if ctx.key is None else ctx._replace(key=ctx.key.fold("backward"))
-        a, end_a, tape_a = self.forward_layer.forward(p["forward"], x, s_a, ctx_a)
-        b, end_b, tape_b = self.backward_layer.forward(p["backward"], x, s_b, ctx_b)
+        (a, end_a, tape_a), (b, end_b, tape_b) = both(
+            x,
+            lambda: self.forward_layer.forward(p["forward"], x, s_a, ctx_a),
+            lambda: self.backward_layer.forward(p["backward"], x, s_b, ctx_b),
+        )
         return self._join(a, b), (end_a, end_b), (tape_a, tape_b, a, b)
 
     def backward(self, p: Params, tape: Any, dy: Array | None, dstate: State) -> tuple[Array | None, State, Params]:
-        (dx_a, ds_a, dp_a), (dx_b, ds_b, dp_b) = (one.backward(*back) for one, back in self._split(p, tape, dy, dstate))
+        one, other = (partial(layer.backward, *back) for layer, back in self._split(p, tape, dy, dstate))
+        (dx_a, ds_a, dp_a), (dx_b, ds_b, dp_b) = both(tape[2], one, other)
         return dx_a + dx_b, (ds_a, ds_b), {"forward": dp_a, "backward": dp_b}
 
     def gradients(self, p: Params, tape: Any, dy: Array | None, dstate: State) -> Params:
-        a, b = (one.gradients(*back) for one, back in self._split(p, tape, dy, dstate))
+        one, other = (partial(layer.gradients, *back) for layer, back in self._split(p, tape, dy, dstate))
+        a, b = both(tape[2], one, other)
         return {"forward": a, "backward": b}
 
     def _split(self, p: Params, tape: Any, dy: Array | None, dstate: State) -> list[tuple[Direction, tuple]]:

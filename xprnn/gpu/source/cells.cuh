@@ -162,4 +162,4 @@ struct Zoned : Inner {
 };
 
 typedef CELL Cell;
-constexpr int SUMS = Cell::columns - Cell::zones;
+[[maybe_unused]] constexpr int SUMS = Cell::columns - Cell::zones;

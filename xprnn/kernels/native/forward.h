@@ -1,68 +1,9 @@
 // The walk over time, for some rows of the batch.
 #pragma once
 
-#include "cells.h"
-#include "panels.h"
+#include "weights.h"
 
 namespace {
-
-using native::Forward;
-
-// What all rows share, laid out once. For a step or two, the weights stay as they are: to lay them out costs as much.
-template <class Cell, class Real>
-struct Weights {
-    const Forward<Real>& f;
-    const bool packed;
-    const long padded, row;  // H, up to whole vectors; how long a row of Wx and of Wh is
-    Panels<Real> Wx, Wh;     // (D, columns · H), (H, columns · H), each gate in its place
-    Buffer<Real> bias;       // (columns · padded)
-    Buffer<Real> constants;  // (constants · padded)
-
-    explicit Weights(const Forward<Real>& f)
-        : f(f), packed(f.hidden % LANES<Real> != 0 || f.steps * (f.batch / TILE_ROWS + 1) > 2),
-          padded(rounded_up(f.hidden, LANES<Real>)), row(native::gates_of(f.kind) * f.hidden),
-          Wx(packed ? f.features : 0, Cell::columns, f.hidden), Wh(packed ? f.hidden : 0, Cell::columns, f.hidden),
-          bias(Cell::columns * padded), constants(Cell::constants * padded) {
-        const long H = f.hidden;
-        bias.clear();
-        constants.clear();
-        for (int place = 0; place < Cell::columns; place++) {
-            if (driven(place)) add(f.bx, gate_x(place), H, bias + place * padded);
-            if (recurrent(place)) add(f.bh, Cell::recurrent_gate(place), H, bias + place * padded);
-        }
-        for (int place = 0; place < Cell::constants; place++) add(f.Wc, place, H, constants + place * padded);
-    }
-
-    // Lay out a part of the weights.
-    void pack(Part part) const {
-        for (int place = 0; packed && place < Cell::columns; place++) {
-            if (driven(place)) Wx.pack(f.Wx + gate_x(place) * f.hidden, row, f.features, place, part);
-            if (recurrent(place)) Wh.pack(f.Wh + Cell::recurrent_gate(place) * f.hidden, row, f.hidden, place, part);
-        }
-    }
-
-    static bool driven(int place) { return place >= Cell::first_drive; }
-    static long gate_x(int place) { return place - Cell::first_drive; }
-    static bool recurrent(int place) { return place < Cell::recurrents; }
-
-    // The product of a left factor with the weights of one place's units from ``start`` on; after those of all gates of
-    // these units come those of the next.
-    Term<Real> times_x(const Left<Real>& left, long start, int place) const {
-        return term(left, Wx, f.Wx + gate_x(place) * f.hidden, start, place);
-    }
-    Term<Real> times_h(const Left<Real>& left, long start, int place) const {
-        return term(left, Wh, f.Wh + Cell::recurrent_gate(place) * f.hidden, start, place);
-    }
-    Term<Real> term(const Left<Real>& left, const Panels<Real>& panels, const Real* W, long start, int place) const {
-        if (!packed) return {left, {W + start, row}, W + start};
-        const Real* panel = panels.panel(start, place);
-        return {left, {panel, panels.width(start)}, panel + left.depth * panels.width(start)};
-    }
-
-    static void add(const Real* from, long gate, long units, Real* to) {
-        for (long unit = 0; from && unit < units; unit++) to[unit] += from[gate * units + unit];
-    }
-};
 
 template <class Cell, class Real>
 class ForwardRows {
@@ -136,12 +77,14 @@ class ForwardRows {
     void drive(long start, long steps) {
         gather(start, steps);
         const Left<Real> left{x, x_row, 1, D};
-        for (long unit = 0; unit < padded; unit += PANEL<Real>)
-            for (int place = Cell::first_drive; place < Cell::columns; place++) {
-                const long column = place * padded + unit, width = w.Wx.width(unit);
-                strip(steps * rows, w.times_x(left, unit, place), NOTHING<Real>, width,
-                      {u + column, u_row, width, w.bias + column, 0});
-            }
+        const auto make = [&](const Term<Real>& term, long column, long width) {
+            strip(steps * rows, term, NOTHING<Real>, width, {u + column, u_row, width, w.bias + column, 0});
+        };
+        for (long unit = 0; unit < w.whole; unit += PANEL<Real>)
+            for (int place = Cell::first_drive; place < Cell::columns; place++)
+                make(w.times_x(left, unit, place), w.column(place, unit), w.Wx.width(unit));
+        for (long column = 0; column < w.rest_columns; column += PANEL<Real>)
+            make(w.times_rest(left, w.x_rest, column), w.column(0, w.whole) + column, w.x_rest.width(column));
     }
 
     // Step t; u (rows, u_row) is its drive, where it was made. A few units at a time: all their gates' products, then
@@ -150,7 +93,7 @@ class ForwardRows {
         const Real* into_product = f.keep ? seen : old_h;
         if (f.keep) drop();
         if (!chunk) gather(t, 1);
-        for (long start = 0; start < padded; start += PANEL<Real>) {
+        for (long start = 0; start < padded; start = w.end(start)) {
             if constexpr (Cell::two_steps) {
                 multiply(into_product, start, 0, Cell::recurrents - 1, u);
                 reset(start, into_product);
@@ -160,7 +103,7 @@ class ForwardRows {
             }
         }
         if constexpr (Cell::two_steps)
-            for (long start = 0; start < padded; start += PANEL<Real>) {
+            for (long start = 0; start < padded; start = w.end(start)) {
                 multiply(gated, start, Cell::recurrents - 1, Cell::columns, u);
                 activate(start, t);
             }
@@ -178,26 +121,31 @@ class ForwardRows {
     // z = x Wx + h Wh + b for the units of one panel, for the gates in the places from ``place`` up to ``end``.
     void multiply(const Real* h, long start, int place, int end, const Real* u) {
         const Left<Real> from_x{x, x_row, 1, D}, from_h{h, h_row, 1, H};
-        for (; place < end; place++) {
+        const auto make = [&](const Term<Real>& term_x, const Term<Real>& term_h, bool ready, long to, long column,
+                              long width) {
+            strip(rows, term_x, term_h, width, {z + to, Z_ROW, width, (ready ? u : w.bias) + column, ready ? u_row : 0});
+        };
+        for (long column = 0; start == w.whole && column < w.rest_columns; column += PANEL<Real>)
+            make(chunk ? NOTHING<Real> : w.times_rest(from_x, w.x_rest, column), w.times_rest(from_h, w.h_rest, column),
+                 chunk, column, w.column(0, start) + column, w.h_rest.width(column));
+        for (; start < w.whole && place < end; place++) {
             const bool with_x = w.driven(place) && !chunk, ready = w.driven(place) && chunk;
-            const long column = place * padded + start, width = w.Wh.width(start);
             const Term<Real> term_x = with_x ? w.times_x(from_x, start, place) : NOTHING<Real>;
             const Term<Real> term_h = w.recurrent(place) ? w.times_h(from_h, start, place) : NOTHING<Real>;
-            strip(rows, term_x, term_h, width,
-                  {z + place * PANEL<Real>, Z_ROW, width, (ready ? u : w.bias) + column, ready ? u_row : 0});
+            make(term_x, term_h, ready, place * PANEL<Real>, w.column(place, start), w.Wh.width(start));
         }
     }
 
     template <class Visit>
     void each_vector(long start, Visit visit) {
-        for (long unit = start; unit < smaller(start + PANEL<Real>, padded); unit += LANES<Real>)
+        for (long unit = start; unit < w.end(start); unit += LANES<Real>)
             for (long row = 0; row < rows; row++) visit(unit, row);
     }
 
     Unit<Real> unit_at(long start, long unit, long row) const {
         Unit<Real> q;
         for (int place = 0; place < Cell::columns; place++)
-            q.z[place] = load(z + row * Z_ROW + place * PANEL<Real> + unit - start);
+            q.z[place] = load(z + row * Z_ROW + place * (start < w.whole ? PANEL<Real> : w.rest) + unit - start);
         for (int one = 0; one < Cell::constants; one++) q.constant[one] = load(w.constants + one * padded + unit);
         q.h = load(old_h + row * h_row + unit);
         q.c = Cell::memory ? load(c + row * padded + unit) : q.h;

@@ -50,7 +50,7 @@ template <class Cell, class Real>
 class ForwardRow {
   public:
     ForwardRow(const Forward<Real>& f, const RowWeights<Cell, Real>& w, long b)
-        : f(f), w(w), b(b), D(f.features), H(f.hidden), padded(w.padded), gap(w.h.gap),
+        : f(f), w(w), b(b), D(f.features), H(f.hidden), padded(w.padded), gap(w.packed ? padded : H),
           u_row(w.packed ? spread<Real>(w.gates * padded) : w.x.room()),
           chunk(w.packed ? smaller(f.steps, CHUNK_BYTES / (u_row * sizeof(Real)) + 1) : 1), x_row(spread<Real>(D)),
           memory(w.packed * chunk * x_row + chunk * u_row + w.h.room() + w.gated.room() + 6 * padded), x(memory),
@@ -110,7 +110,7 @@ class ForwardRow {
         w.h.times(into_product, down, z);
         if constexpr (Cell::two_steps) {
             for (long unit = 0; unit < padded; unit += LANES<Real>) make_reset(unit, u, into_product);
-            w.gated.times(reset, down, z + w.together * gap);
+            w.gated.times(reset, down, z + w.together * H);
         }
         for (long unit = 0; unit < padded; unit += UNDER_WAY * LANES<Real>) activate(unit, t, u);
     }
@@ -126,7 +126,7 @@ class ForwardRow {
         Unit<Real> q;
         for (int place = 0; place < Cell::columns; place++) {
             const Real* from_x = u + (place - Cell::first_drive) * gap + unit;
-            const Real* from_h = z + Cell::recurrent_gate(place) * gap + unit;
+            const Real* from_h = z + Cell::recurrent_gate(place) * H + unit;
             q.z[place] = place < Cell::first_drive ? load(from_h)
                          : place < Cell::recurrents ? load(from_x) + load(from_h) : load(from_x);
         }
@@ -174,7 +174,7 @@ class ForwardRow {
     Buffer<Real> memory;      // of all that follows: to ask for each alone takes longer than a step
     Real* const x;            // (chunk, x_row), where packed
     Real* const u;            // (chunk, u_row), gate g from g · gap on
-    Real* const z;            // the same of h, for one step
+    Real* const z;            // the same of h for one step, gate g from g · H on
     Real *const h, *const c;  // (padded), the state
     Real* const seen;         // (padded), h ⊙ keep
     Real* const reset;        // (3 · padded), r ⊙ h, r and s of a cell in two steps

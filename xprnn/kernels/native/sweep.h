@@ -54,24 +54,23 @@ template <class Real, int... COUNTS>
 struct AllSweeps<Real, 0, COUNTS...> : SweepsOf<Real, COUNTS...> {};
 
 // The columns of some gates, W (depth, gates · hidden) and a bias (gates · hidden) or null, for one row at a time. Packed,
-// each gate is filled up to whole vectors, and W is cut into ribbons of as many vectors as a sweep takes, a ribbon's rows
-// one behind the other. Not packed, the last ribbon ends with the last column and has some of the one before it again.
+// W is cut into ribbons of as many vectors as a sweep takes, a ribbon's rows one behind the other, and zeros behind the
+// last column. Not packed, the last ribbon ends with the last column and has some of the one before it again.
 template <class Real>
 class Ribbons {
   public:
     // row: how long a row of W is. Not packed, hidden is a vector or more.
     Ribbons(bool packed, const Real* W, long row, const Real* bias, long depth, int gates, long hidden)
-        : gap(packed ? rounded_up(hidden, LANES<Real>) : hidden), packed_(packed), depth_(depth),
-          columns_(gates * gap), count_(count_of(columns_)), vectors_(over(over(columns_, LANES<Real>), count_)),
-          sweep_(AllSweeps<Real>::of[vectors_ - 1]), W_(W), row_(row), bias_(bias), data_(packed ? length() * depth : 0),
-          plus_(packed && bias ? length() : 0) {
-        if (packed) pack(gates, hidden);
+        : packed_(packed), depth_(depth), columns_(gates * hidden), count_(count_of(columns_)),
+          vectors_(over(over(columns_, LANES<Real>), count_)), sweep_(AllSweeps<Real>::of[vectors_ - 1]), W_(W),
+          row_(row), bias_(bias), data_(packed ? length() * depth : 0), plus_(packed && bias ? length() : 0) {
+        if (packed) pack();
     }
 
     // How much room a product takes, and reading a vector from any of its columns on.
     long room() const { return length() + LANES<Real>; }
 
-    // z = h W + bias; gate g's columns are at z + g · gap.
+    // z = h W + bias
     __attribute__((noinline)) void times(const Real* h, bool down, Real* z) const {
         const long width = vectors_ * LANES<Real>;
         for (long one = 0; one < count_; one++) {
@@ -83,24 +82,21 @@ class Ribbons {
         }
     }
 
-    const long gap;
-
   private:
     static long over(long a, long b) { return (a + b - 1) / b; }
-    static long count_of(long columns) {
+    long count_of(long columns) const {
         const long count = over(over(columns, LANES<Real>), SUMS);
-        return count == 1 && columns % LANES<Real> ? 2 : count;  // neither of two is wider than all columns
+        return !packed_ && count == 1 && columns % LANES<Real> ? 2 : count;  // neither of two is wider than all columns
     }
     long length() const { return count_ * vectors_ * LANES<Real>; }
 
-    __attribute__((noinline)) void pack(int gates, long hidden) {
+    __attribute__((noinline)) void pack() {
         const long width = vectors_ * LANES<Real>;
         for (long column = 0; column < length(); column += LANES<Real>) {
-            const long gate = column / gap, unit = column % gap, count = gate < gates ? hidden - unit : 0;
-            const long from = count > 0 ? gate * hidden + unit : 0;
             Real* to = data_ + column / width * width * depth_ + column % width;
-            for (long k = 0; k < depth_; k++) store(to + k * width, load_some(W_ + k * row_ + from, count));
-            if (bias_) store(plus_ + column, load_some(bias_ + from, count));
+            for (long k = 0; k < depth_; k++)
+                store(to + k * width, load_some(W_ + k * row_ + column, columns_ - column));
+            if (bias_) store(plus_ + column, load_some(bias_ + column, columns_ - column));
         }
     }
 
