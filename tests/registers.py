@@ -21,7 +21,9 @@ from xprnn.gpu.sources import source
 
 TABLE = Path(__file__).with_name("registers.txt")
 ARCHITECTURES = ("80", "90")
-FILES = ("recurrent.cu", "stream.cu", "cluster_forward.cu", "cluster_backward.cu")
+FILES = (
+    "recurrent.cu", "stream.cu", "cluster_forward.cu", "cluster_backward.cu", "grid_forward.cu", "grid_backward.cu",
+)  # fmt: skip
 NVCC = shutil.which("nvcc")
 SLACK = 64
 """The bytes that another compiler than the table's may spill more."""

@@ -107,6 +107,12 @@ def test_without_a_tape_the_states_stay_in_place(name, monkeypatch):
     compare.identical("in parts", case, {"forward": case.forward(a, tape=False)[:2]}, {"forward": wanted})
 
 
+def test_the_largest_cluster():
+    case = Case(cells.LSTM(cuda_tiling.MOST_UNITS), NUMPY, clusters(None), padding="holes", steps=2, batch=3)
+    a = drawn(case)
+    compare.close("largest", case, case.run(a), replace(case, kernel=loop).run(a), case.tolerance)
+
+
 def test_a_state_that_is_infinite_stays_in_its_row():
     cell = cells.RNN(5, "identity", bias=False)
     p = {"Wx": np.ones((1, 5), "float32"), "Wh": np.full((5, 5), 1e38, "float32")}

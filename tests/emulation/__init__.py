@@ -75,6 +75,9 @@ class Emulated:
     def architecture(self):
         return self.generation
 
+    def read(self, a):
+        return a.tolist()
+
     def product(self, precision="highest"):
         return Products(precision, self)
 

@@ -35,6 +35,9 @@ class Elsewhere:
     def architecture(self):
         return self.emulated.architecture()
 
+    def read(self, a):
+        return self.emulated.read(self.unwrap(a))
+
     def product(self, precision="highest"):
         return ProductsElsewhere(self.emulated.product(precision), self.unwrap)
 

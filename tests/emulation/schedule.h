@@ -83,9 +83,9 @@ static bool lose_patience() {
 static void run_lanes(unsigned w) {
     unsigned lanes = warps[w].ready;
     if (!roll(4) && (lanes & dice)) lanes &= dice;  // not always the whole warp
-    const unsigned start = roll(32);
+    const unsigned start = roll(32), down = roll(2);
     for (unsigned n = 0; n < 32; ++n) {
-        const unsigned lane = (start + n) % 32;
+        const unsigned lane = (down ? start - n : start + n) % 32;
         if (lanes >> lane & 1) go_on(fibers[w / block_warps * threads + w % block_warps * 32 + lane]);
     }
 }

@@ -5,6 +5,7 @@ from itertools import cycle
 from xprnn import cells
 from xprnn.kernels.cuda import kind_of
 from xprnn.kernels.cuda_cluster import plan_back, plan_there
+from xprnn.kernels.cuda_grid import Grid
 from xprnn.kernels.cuda_tiling import BACK, THERE
 
 NUMBERS = tuple((("REAL", real), ("STORED", stored)) for real, stored in (
@@ -26,11 +27,25 @@ def tiled(table, plan):
         yield plan(way, precision, kind, (("CELL", kind.cell), *NUMBERS[0]), H).defines
 
 
+GRIDS = (
+    (cells.LSTM, "highest", 1024, 32), (cells.LSTM, "high", 1024, 32), (cells.LSTM, "medium", 1024, 32),
+    (cells.PeepholeLSTM, "highest", 512, 1), (cells.GRU, "high", 768, 8), (cells.RNN, "medium", 1280, 16),
+)  # fmt: skip
+
+
+def gridded(back):
+    """Some cells, precisions, sizes and batches, there or back."""
+    for cell, precision, H, B in GRIDS:
+        yield next(Grid().ways(kind_of(cell(1)), precision, H, B))[back].defines
+
+
 VARIANTS = {
     "arrays.cu": NUMBERS,
     "clip.cu": REALS,
     "cluster_backward.cu": tuple(tiled(BACK, plan_back)),
     "cluster_forward.cu": tuple(tiled(THERE, plan_there)),
+    "grid_forward.cu": tuple(gridded(False)),
+    "grid_backward.cu": tuple(gridded(True)),
     "losses.cu": tuple(
         (("LOSS", loss), ("CLASS", kind), *numbers)
         for loss, kind in zip(("Squared", "Absolute", "Huber", "Binary"), 2 * ("int", "long long"), strict=True)

@@ -10,6 +10,7 @@ from subjects import CELLS
 from xprnn.backend import backend
 from xprnn.kernels import KERNELS, choose, cuda, loop
 from xprnn.kernels.cuda_cluster import Cluster
+from xprnn.kernels.cuda_grid import Grid
 from xprnn.kernels.cuda_tiling import Tiling
 from xprnn.testing import CELL_LAWS, CELL_SETTINGS, Case, hold
 
@@ -20,6 +21,7 @@ if not MISSING:
     SPECIAL["cuda-emulated"] = cuda.CUDA(device=Emulated())
     ways = Tiling(cluster=2, rows=3, split=2), Tiling(cluster=2, rows=3, split=3)
     WALKS["cluster-emulated"] = cuda.CUDA(device=Emulated(), walk=Cluster(*ways))
+    WALKS["grid-emulated"] = cuda.CUDA(device=Emulated(), walk=Grid(units=2, warps=1, held=1))
 
 
 def accepted(kernel, cell, name):

@@ -98,6 +98,10 @@ class CuPyDevice:
 
         return int(cupy.cuda.Device().compute_capability)
 
+    def read(self, a: Array) -> list:
+        """The numbers of a, once all that the current stream has to do is done."""
+        return a.tolist()
+
     def product(self, precision: str = "highest") -> Product:
         """How float32 matrices are multiplied, on the stream that is current when they are."""
         from cupy.cuda import cublas, device

@@ -78,6 +78,9 @@ class Device(Protocol):
     def architecture(self) -> int:
         """The compute capability that sources are compiled for: 80 for 8.0, 90 for 9.0."""
 
+    def read(self, a: Array) -> list:
+        """The numbers of a, as nested lists, once all is done that was asked before: this waits for the device."""
+
     def product(self, precision: str = "highest") -> Product:
         """How float32 matrices are multiplied: "highest" exactly, "high" by TF32, "medium" by bfloat16 operands."""
 

@@ -3,10 +3,10 @@
 A kernel is a module with ``accepts``, ``forward``, ``step`` and ``backward`` as in ``loop``. It is asked, not tried:
 one that accepts and then raises is a bug and never a reason to take another.
 
-Those of ``KERNELS`` are asked in their order; those of ``NAMED`` are forms of the one for GPUs that run where they are
-named and nowhere else. XPRNN_KERNEL in the environment names the only one of all to ask beside ``loop``; a form that it
-names runs whatever lies on a GPU, or says why it cannot. XPRNN_PRECISION says how those for GPUs multiply float32
-matrices: ``highest`` (exactly, the default), ``high`` or ``medium``.
+Those of ``KERNELS`` are asked in their order; those of ``NAMED``, forms of the one for GPUs and ``norm``, run where
+they are named and nowhere else. XPRNN_KERNEL in the environment names the only one of all to ask beside ``loop``; a
+form that it names runs whatever lies on a GPU, or says why it cannot. XPRNN_PRECISION says how those for GPUs multiply
+float32 matrices: ``highest`` (exactly, the default), ``high`` or ``medium``.
 """
 
 import os
@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, Protocol
 
 from ..cells.base import Cell
 from ..types import Array, Params
-from . import cpu, cuda, cuda_cluster, cuda_graph, cuda_norm, jax, loop
+from . import cpu, cuda, cuda_cluster, cuda_graph, cuda_grid, cuda_norm, jax, loop
 from .cuda_walk import Walk
 
 
@@ -34,7 +34,7 @@ class Kernel(Protocol):
     ) -> tuple[Array, tuple, Params]: ...
 
 
-WALKS: dict[str, Walk] = {"graph": cuda_graph.Graph(), "cluster": cuda_cluster.Cluster()}
+WALKS: dict[str, Walk] = {"graph": cuda_graph.Graph(), "cluster": cuda_cluster.Cluster(), "grid": cuda_grid.Grid()}
 """The walks of the kernel for GPUs that are not chosen by themselves."""
 
 
