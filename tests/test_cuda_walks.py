@@ -85,7 +85,7 @@ def test_the_environment_may_name_one_of_them(monkeypatch):
     assert list(asked) == ["narrow", "loop"] and not named
     assert asked["narrow"] is only and only == cuda.CUDA("high", walk=Narrow())
     asked, named, only = kernels._listed(None, "highest")
-    assert "narrow" not in asked and list(named) == ["narrow"] and only is None
+    assert "narrow" not in asked and list(named) == ["narrow", "norm"] and only is None
     assert kernels._listed("cuda", "highest").only is None
     with pytest.raises(ValueError, match=r"XPRNN_KERNEL=wide in the environment, but there are .*, loop, narrow"):
         kernels._listed("wide", "highest")
@@ -107,7 +107,7 @@ def test_one_that_the_environment_names_runs_what_is_on_a_gpu_or_says_why_not(mo
 
 
 def test_each_walk_by_name_says_what_it_runs(monkeypatch):
-    for name, kernel in kernels.NAMED.items():
-        assert kernel.walk.runs.startswith(f"kernel={name!r} runs ")
+    for name in kernels.WALKS:
+        assert kernels.NAMED[name].walk.runs.startswith(f"kernel={name!r} runs ")
     monkeypatch.setattr(backends, "WALKS", {"narrow": Narrow()})
     assert backends.gpu_kernel(True)[-1] == f"by that name alone, {Narrow.runs}"

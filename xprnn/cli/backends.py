@@ -102,6 +102,7 @@ def gpu_kernel(usable: bool) -> list[str]:
         f"{_cells(cuda.ACTIVATIONS, cuda.KINDS)}, and Zoneout of these but PeepholeLSTM",
         "of any number of steps, rows and units, in float32 and float64, on arrays of CuPy",
         f"multiplies float32 {said[precision]}: precision {precision!r}",
+        "by that name alone, kernel='norm' runs LayerNormLSTM in float32 and float64",
         *(f"by that name alone, {walk.runs}" for walk in WALKS.values()),
     ]
 

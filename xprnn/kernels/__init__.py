@@ -3,10 +3,10 @@
 A kernel is a module with ``accepts``, ``forward``, ``step`` and ``backward`` as in ``loop``. It is asked, not tried:
 one that accepts and then raises is a bug and never a reason to take another.
 
-Those of ``KERNELS`` are asked in their order; those of ``NAMED`` are forms of the one for GPUs that run where they are
-named and nowhere else. XPRNN_KERNEL in the environment names the only one of all to ask beside ``loop``; a form that it
-names runs whatever lies on a GPU, or says why it cannot. XPRNN_PRECISION says how those for GPUs multiply float32
-matrices: ``highest`` (exactly, the default), ``high`` or ``medium``.
+Those of ``KERNELS`` are asked in their order; those of ``NAMED``, forms of the one for GPUs and ``norm``, run where
+they are named and nowhere else. XPRNN_KERNEL in the environment names the only one of all to ask beside ``loop``; a
+form that it names runs whatever lies on a GPU, or says why it cannot. XPRNN_PRECISION says how those for GPUs multiply
+float32 matrices: ``highest`` (exactly, the default), ``high`` or ``medium``.
 """
 
 import os
@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, Protocol
 
 from ..cells.base import Cell
 from ..types import Array, Params
-from . import cpu, cuda, cuda_cluster, cuda_graph, cuda_grid, jax, loop
+from . import cpu, cuda, cuda_cluster, cuda_graph, cuda_grid, cuda_norm, jax, loop
 from .cuda_walk import Walk
 
 
@@ -39,10 +39,10 @@ WALKS: dict[str, Walk] = {"graph": cuda_graph.Graph(), "cluster": cuda_cluster.C
 
 
 class Listed(NamedTuple):
-    """The kernels in the order in which they are asked, those by name, and the one of these that alone may run."""
+    """The kernels in the order in which they are asked, those by name, and the walk of these that alone may run."""
 
     asked: dict[str, Kernel]
-    named: dict[str, cuda.CUDA]
+    named: dict[str, Kernel]
     only: cuda.CUDA | None = None
 
 
@@ -50,12 +50,13 @@ def _listed(asked: str | None, precision: str) -> Listed:
     """All kernels, or the one of that name and the loop."""
     built: dict[str, Kernel] = {"cpu": cpu.CPU()} if cpu.INSTRUCTIONS else {}
     every = built | {"cuda": cuda.CUDA(precision), "jax": jax, "loop": loop}
-    named = {name: cuda.CUDA(precision, walk=walk) for name, walk in WALKS.items()}
+    walks = {name: cuda.CUDA(precision, walk=walk) for name, walk in WALKS.items()}
+    named: dict[str, Kernel] = {**walks, "norm": cuda_norm.CUDANorm(precision)}
     if not asked:
         return Listed(every, named)
     if asked not in every | named:
         raise ValueError(f"XPRNN_KERNEL={asked} in the environment, but there are {', '.join(every | named)}")
-    return Listed({asked: (every | named)[asked], "loop": loop}, {}, named.get(asked))
+    return Listed({asked: (every | named)[asked], "loop": loop}, {}, walks.get(asked))
 
 
 KERNELS, NAMED, ONLY = _listed(os.environ.get("XPRNN_KERNEL"), os.environ.get("XPRNN_PRECISION", "highest"))
