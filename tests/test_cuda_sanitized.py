@@ -53,27 +53,31 @@ grads = optimizers.arrays(optimizers.draw("float64"))
 runs += len(clip_by_norm(grads, 1.0)) + len(clip_by_value(grads, 1.0))
 print("runs", runs)
 """
-CLUSTERS = """
+WALKS = """
 import sys
 from emulation import Emulated
 from xprnn import cells
 from xprnn.backend import backend
 from xprnn.kernels import cuda
 from xprnn.kernels.cuda_cluster import Cluster
+from xprnn.kernels.cuda_grid import Grid
 from xprnn.kernels.cuda_tiling import Tiling
 from xprnn.testing import Case
 device = Emulated(edits=tuple(map(tuple, [sys.argv[1:]] if len(sys.argv) > 1 else [])))
-tilings = [(cells.GRU, "highest", Tiling(2, 3, 2)), (cells.PeepholeLSTM, "medium", Tiling(2, 8, 1, held=4))]
-for kind, precision, way in tilings:
-    kernel = cuda.CUDA(precision, device=device, walk=Cluster(way, way))
+exact, rounded = Tiling(2, 3, 2), Tiling(2, 8, 1, held=4)
+walks = [(cells.GRU, "highest", Cluster(exact, exact)), (cells.PeepholeLSTM, "medium", Cluster(rounded, rounded)),
+         (cells.GRU, "highest", Grid(units=8, warps=2, held=2)), (cells.LSTM, "medium", Grid(units=8, warps=2, held=2))]
+for kind, precision, walk in walks:
+    kernel = cuda.CUDA(precision, device=device, walk=walk)
     case = Case(kind(19), backend("numpy", "float32"), kernel, True, "holes", dropout=0.4, steps=4, batch=5)
     a = case.place(case.draw())
     case.both(a)
     case.forward(a, tape=False)
-print("runs", len(tilings))
+print("runs", len(walks))
 """
 CODES = {
-    "rows.cu": OPERATIONS, "random.cu": OPERATIONS, "cluster_forward.cu": CLUSTERS, "cluster_backward.cu": CLUSTERS,
+    "rows.cu": OPERATIONS, "random.cu": OPERATIONS, "cluster_forward.cu": WALKS, "cluster_backward.cu": WALKS,
+    "grid_forward.cu": WALKS, "grid_backward.cu": WALKS,
 }  # fmt: skip
 
 
@@ -90,7 +94,7 @@ def run(*edit, code=CODE):
 
 
 @pytest.mark.skipif(bool(obstacle()), reason=obstacle() or "nothing")
-@pytest.mark.parametrize("code", [CODE, OPERATIONS, CLUSTERS], ids=["kernel", "operations", "clusters"])
+@pytest.mark.parametrize("code", [CODE, OPERATIONS, WALKS], ids=["kernel", "operations", "walks"])
 def test_no_access_outside_and_nothing_undefined(code):
     done = run(code=code)
     assert done.returncode == 0, done.stderr[-4000:]
@@ -104,6 +108,8 @@ def test_no_access_outside_and_nothing_undefined(code):
     ("recurrent.cu", "    if (i >= B * H) return;\n    const bool real", "    const bool real"),
     ("cluster_forward.cu", "b < all.B && ", ""),
     ("cluster_backward.cu", " && j < all.H", ""),
+    ("grid_forward.cu", "local < rows && unit < H", "local < rows"),
+    ("grid_backward.cu", "local < rows && unit < H", "unit < H"),
     ("rows.cu", "begin + lane < count && ids", "ids"),
     ("random.cu", "if (i + 1 < count) out", "out"),
 ])  # fmt: skip
