@@ -54,7 +54,6 @@ struct Slab {
     static constexpr int tiles = (OUTPUTS + 7) / 8, fragments = CHUNKS * tiles;
     static constexpr int held = fragments < HELD ? fragments : HELD, left = fragments - held;
     static constexpr int line = tiles * 8 | 8;  // sums of a row; such that rows begin in different banks
-    static constexpr int shared = 16 + WARPS * ROWS * line * 4 + left * THREADS * 16;
 
     uint4 first[held ? held : 1];
     unsigned* failed;
