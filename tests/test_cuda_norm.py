@@ -93,7 +93,7 @@ BUGS = {
     "parts overwritten while they are read": (
         "const Real all = parts[0];\n    __syncthreads();\n", "const Real all = parts[0];\n"
     ),
-    "half of the threads left out": ("for (int half = WIDTH / 2; half", "for (int half = WIDTH / 4; half"),
+    "half of the threads left out": ("for (int half = THREADS / 2; half", "for (int half = THREADS / 4; half"),
     "epsilon that grows with x": ("static_cast<Real>(epsilon) / norm.unit / norm.unit", "static_cast<Real>(epsilon)"),
     "a row of another width": ("(sums, 4 * H, epsilon);\n    for", "(sums, 3 * H, epsilon);\n    for"),
     "the norm of the c before": ("(c + now, H, epsilon);\n    for", "(c + old, H, epsilon);\n    for"),

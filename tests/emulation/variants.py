@@ -52,7 +52,7 @@ VARIANTS = {
         for numbers in REALS
     ),
     "moves.cu": tuple((("ITEM", kind),) for kind in ("float", "double", "bool", "unsigned short")),
-    "norm.cu": tuple((*numbers, ("WIDTH", width)) for numbers in REALS for width in ("32", "256")),
+    "norm.cu": tuple((*numbers, ("THREADS", width)) for numbers in REALS for width in ("32", "256")),
     "optimizers.cu": tuple((("RULE", rule), *numbers) for rule in RULES for numbers in REALS),
     "random.cu": REALS,
     "rows.cu": tuple((("ID", kind), *numbers) for kind in ("int", "long long") for numbers in REALS),

@@ -159,5 +159,5 @@ def _width(H: int) -> int:
 
 def _launcher(work: Job) -> Callable[[str], Launch]:
     """The kernels of norm.cu by name."""
-    defines = *real(work.Wh), ("WIDTH", str(_width(work.Wh.shape[0])))
+    defines = *real(work.Wh), ("THREADS", str(_width(work.Wh.shape[0])))
     return lambda name: work.device.kernel("norm.cu", name, defines)

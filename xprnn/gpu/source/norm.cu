@@ -1,8 +1,8 @@
 // The layer-normalized LSTM: what a step does besides its product, there and back, and the norm of many rows.
 //
-// A block of WIDTH threads, a power of two, has a row. A thread has every WIDTH-th unit of it, and reads of what the step
-// writes what it has written itself; sums go through shared memory, in a fixed order. B rows, H units; all arrays are
-// dense where no strides are given. ``before`` and ``after`` are the numbers of states.
+// A block of THREADS threads, a power of two, has a row. A thread has every THREADS-th unit of it, and reads of what the
+// step writes what it has written itself; sums go through shared memory, in a fixed order. B rows, H units; all arrays
+// are dense where no strides are given. ``before`` and ``after`` are the numbers of states.
 #include "runtime.cuh"
 
 constexpr Real LARGE = 1e15;  // squares of float32 overflow at 1.8e19
@@ -16,11 +16,11 @@ struct Norm {
 // What the threads of a block have, for all of them: the sum, or the largest.
 template <bool largest>
 __device__ Real together(Real x) {
-    __shared__ Real parts[WIDTH];
+    __shared__ Real parts[THREADS];
     const int mine = threadIdx.x;
     parts[mine] = x;
     __syncthreads();
-    for (int half = WIDTH / 2; half > 0; half /= 2) {
+    for (int half = THREADS / 2; half > 0; half /= 2) {
         if (mine < half) {
             const Real other = parts[mine + half];
             parts[mine] = largest ? (other > parts[mine] ? other : parts[mine]) : parts[mine] + other;
@@ -36,17 +36,17 @@ __device__ Real together(Real x) {
 template <bool any>
 __device__ Norm norm_of(const Real* row, Index n, double epsilon) {
     Real sum = 0, most = 0, squares = 0;
-    for (Index i = threadIdx.x; i < n; i += WIDTH) sum += row[i];
+    for (Index i = threadIdx.x; i < n; i += THREADS) sum += row[i];
     Norm norm{together<false>(sum) / n, 1, 1};
     if (any) {
-        for (Index i = threadIdx.x; i < n; i += WIDTH) {
+        for (Index i = threadIdx.x; i < n; i += THREADS) {
             const Real x = row[i] - norm.mean;
             most = x > most ? x : -x > most ? -x : most;
         }
         most = together<true>(most);
         norm.unit = most > LARGE ? most : Real(1);
     }
-    for (Index i = threadIdx.x; i < n; i += WIDTH) {
+    for (Index i = threadIdx.x; i < n; i += THREADS) {
         const Real x = norm.of(row[i]);
         squares += x * x;
     }
@@ -60,7 +60,7 @@ extern "C" __global__ void normalize_rows(Index n, double epsilon, const Real* a
                                           Real* out) {
     const Index first = blockIdx.x * n;
     const Norm norm = norm_of<true>(a + first, n, epsilon);
-    for (Index i = threadIdx.x; i < n; i += WIDTH) {
+    for (Index i = threadIdx.x; i < n; i += THREADS) {
         const Real x = norm.of(a[first + i]);
         out[first + i] = (gain ? gain[i] * x : x) + (bias ? bias[i] : Real(0));
     }
@@ -72,7 +72,7 @@ extern "C" __global__ void normalize_rows_back(Index n, double epsilon, const Re
     const Index first = blockIdx.x * n;
     const Norm norm = norm_of<true>(a + first, n, epsilon);
     Real sum = 0, along = 0;
-    for (Index i = threadIdx.x; i < n; i += WIDTH) {
+    for (Index i = threadIdx.x; i < n; i += THREADS) {
         const Real x = norm.of(a[first + i]), dx = gain[i] * dy[first + i];
         a[first + i] = x;
         sum += dx;
@@ -80,7 +80,7 @@ extern "C" __global__ void normalize_rows_back(Index n, double epsilon, const Re
     }
     sum = together<false>(sum) / n;
     along = together<false>(along) / n;
-    for (Index i = threadIdx.x; i < n; i += WIDTH)
+    for (Index i = threadIdx.x; i < n; i += THREADS)
         da[first + i] = norm.rate / norm.unit * (gain[i] * dy[first + i] - sum - a[first + i] * along);
 }
 
@@ -95,7 +95,7 @@ extern "C" __global__ void norm_step(Index t, Index before, Index after, Index B
     const Real* sums = product + row * 4 * H;
     Real* mine = gates + place * 4 * H;
     const Norm wide = norm_of<false>(sums, 4 * H, epsilon);
-    for (Index unit = threadIdx.x; unit < H; unit += WIDTH) {
+    for (Index unit = threadIdx.x; unit < H; unit += THREADS) {
         Real z[4];
         for (int k = 0; k < 4; ++k) {
             const Index i = k * H + unit;
@@ -106,7 +106,7 @@ extern "C" __global__ void norm_step(Index t, Index before, Index after, Index B
         c[now + unit] = real ? z[1] * c[old + unit] + z[0] * z[2] : c[old + unit];
     }
     const Norm memory = norm_of<false>(c + now, H, epsilon);
-    for (Index unit = threadIdx.x; unit < H; unit += WIDTH) {
+    for (Index unit = threadIdx.x; unit < H; unit += THREADS) {
         const Real m = gc[unit] * memory.of(c[now + unit]) + (bc ? bc[unit] : Real(0));
         const Real next = real ? mine[3 * H + unit] * hyperbolic(m) : h[old + unit];
         h[now + unit] = next;
@@ -131,7 +131,7 @@ extern "C" __global__ void norm_step_back(Index t, Index before, Index after, In
     dm += place * H;
     const Norm wide = norm_of<false>(sums, 4 * H, epsilon), memory = norm_of<false>(c + now, H, epsilon);
     Real sum = 0, along = 0;
-    for (Index unit = threadIdx.x; unit < H; unit += WIDTH) {
+    for (Index unit = threadIdx.x; unit < H; unit += THREADS) {
         const Index i = row * H + unit;
         Real dh = carry[i];
         if (through) dh += keep ? through[i] * keep[i] : through[i];
@@ -147,7 +147,7 @@ extern "C" __global__ void norm_step_back(Index t, Index before, Index after, In
     sum = together<false>(sum) / H;
     along = together<false>(along) / H;
     Real wide_sum = 0, wide_along = 0;
-    for (Index unit = threadIdx.x; unit < H; unit += WIDTH) {
+    for (Index unit = threadIdx.x; unit < H; unit += THREADS) {
         const Real i = mine[unit], f = mine[H + unit], g = mine[2 * H + unit], n = memory.of(c[now + unit]);
         const Real later = dc[row * H + unit];
         const Real d = real ? later + memory.rate * (dm[unit] * gc[unit] - sum - n * along) : Real(0);
@@ -162,7 +162,7 @@ extern "C" __global__ void norm_step_back(Index t, Index before, Index after, In
     }
     wide_sum = together<false>(wide_sum) / (4 * H);
     wide_along = together<false>(wide_along) / (4 * H);
-    for (Index unit = threadIdx.x; unit < H; unit += WIDTH)
+    for (Index unit = threadIdx.x; unit < H; unit += THREADS)
         for (Index k = unit; k < 4 * H; k += H)
             dv[k] = real ? wide.rate * (dz[k] * gh[k] - wide_sum - wide.of(sums[k]) * wide_along) : Real(0);
 }
