@@ -17,8 +17,8 @@ def prepare_jax(version):
     """Set what JAX reads when it is imported; ``version`` is jaxlib's, or empty."""
     os.environ.setdefault("JAX_ENABLE_X64", "1")
     os.environ.setdefault("JAX_PLATFORMS", "cpu")
-    # It compiles for each shape anew, and with these in less than half the time; XLA_FLAGS="" does without. A jaxlib that
-    # does not know one of them ends the process, so only those are asked that do.
+    # It compiles for each shape anew, and with these in less than half the time; XLA_FLAGS="" does without. A jaxlib
+    # that does not know one of them ends the process, so only those are asked that do.
     if version.startswith("0.10."):
         quick = "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
         os.environ.setdefault("XLA_FLAGS", f"{quick} --xla_cpu_use_fusion_emitters=false")
