@@ -91,7 +91,7 @@ def plan_back(way: Tiling, precision: str, kind: Kind, cell: Defines, H: int) ->
 
 
 def packed(work: Job, file: str, name: str, ours: Plan, cluster: int) -> Array:
-    """The weights Wh in the order in which the threads of all blocks of a cluster want them, by that kernel of a source."""
+    """Wh in the order in which the threads of all blocks of a cluster want it, by that kernel of a source."""
     pieces = cluster * ours.packed
     out = work.device.empty((pieces, 4), "uint32")
     run = work.device.kernel(file, name, ours.defines)

@@ -1,7 +1,7 @@
 """The kernel for the layer-normalized LSTM on GPUs.
 
-What needs no state is multiplied and normalized for all steps at once; the rest is a ``NormWalk``. All sums are made in a
-fixed order.
+What needs no state is multiplied and normalized for all steps at once; the rest is a ``NormWalk``. All sums are made
+in a fixed order.
 """
 
 from dataclasses import dataclass
@@ -21,8 +21,9 @@ STEPS = NormSteps()
 
 @dataclass(frozen=True)
 class CUDANorm:
-    """The kernel on a device, how it multiplies float32 matrices, and how it comes from step to step; ``accepts`` and its
-    like are as in ``loop``.
+    """The kernel on a device, how it multiplies float32 matrices, and how it comes from step to step.
+
+    ``accepts`` and its like are as in ``loop``.
     """
 
     precision: str = "highest"

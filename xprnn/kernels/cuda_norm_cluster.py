@@ -1,4 +1,4 @@
-"""The layer-normalized LSTM in one launch, by clusters of blocks as in ``cuda_cluster``, which make the norms together."""
+"""The layer-normalized LSTM in one launch, by clusters as in ``cuda_cluster`` that make the norms together."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -18,14 +18,14 @@ GAINS = 6
 
 @dataclass(frozen=True)
 class NormCluster:
-    """The ``NormWalk`` in float32, up to 512 units; any other way of dividing them than that of the table can be given."""
+    """The ``NormWalk`` in float32, up to 512 units; other ways of dividing them than the table's can be given."""
 
     forward: Tiling | None = None
     backward: Tiling | None = None
 
     runs: ClassVar[str] = (
-        f"kernel='cluster' runs LayerNormLSTM in float32 of up to {MOST_UNITS} units on GPUs of compute capability 9.0 and "
-        "later"
+        f"kernel='cluster' runs LayerNormLSTM in float32 of up to {MOST_UNITS} units on GPUs of compute capability 9.0 "
+        "and later"
     )
 
     def refusal(self, wanted: Wanted) -> str:

@@ -26,7 +26,7 @@ class NormSteps:
 
     def there(self, work: Job, gains: Gains, tape: Tape, ys: Array | None) -> None:
         """As ``NormWalk`` says."""
-        T, B, H = tape.gates.shape[0], *tape.h.shape[1:]
+        T, (_, B, H) = tape.gates.shape[0], tape.h.shape
         product = work.empty(B, 4 * H)
         multiply = work.multiply.each(tape.h if tape.seen is None else tape.seen, work.Wh, product)
         run, width = launcher(work)("norm_step"), threads(H)

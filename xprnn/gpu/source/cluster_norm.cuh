@@ -29,19 +29,14 @@ struct Pair {
 // A thread's place in all this. Whole warps take part; who has no unit of its own listens and tells nothing.
 struct Sums {
     Told& told;
-    int H, row, unit, part;  // the unit among all
-    bool tells;
+    int H, unit;  // the unit among all
 
-    __device__ Sums(Told& told, Index H, int rank)
-        : told(told), H(H), row(0), unit(rank * UNITS + threadIdx.x % UNITS), part(unit / GROUP),
-          tells(threadIdx.x < UNITS * ROWS) {
-        if (tells) row = threadIdx.x / UNITS;
-    }
+    __device__ Sums(Told& told, Index H, int rank) : told(told), H(H), unit(rank * UNITS + own()) {}
+    // The unit among those of its block.
+    __device__ static int own() { return threadIdx.x % UNITS; }
+    __device__ static bool tells() { return threadIdx.x < UNITS * ROWS; }
 
     __device__ Exchange exchange() const { return {told.arrived, ROWS * PARTS * 2 * sizeof(Real)}; }
-
-    // The unit among those of its block.
-    __device__ int own() const { return threadIdx.x % UNITS; }
 
     // The units of a part that are no filling.
     __device__ int size(int part) const {
@@ -59,11 +54,11 @@ struct Sums {
 
     // Exchange n -> the pairs of this row.
     __device__ const Real (*pairs(int n, Real first, Real second) const)[2] {
-        Real(&there)[2] = told.pair[n & 1][row][part];
-        for (int to = threadIdx.x % GROUP; to < CLUSTER && tells; to += GROUP)
-            push8(there, told.arrived + (n & 1), to, __float_as_uint(first), __float_as_uint(second));
+        Real(*row)[2] = told.pair[n & 1][tells() ? threadIdx.x / UNITS : 0];
+        for (int to = threadIdx.x % GROUP; to < CLUSTER && tells(); to += GROUP)
+            push8(row[unit / GROUP], told.arrived + (n & 1), to, __float_as_uint(first), __float_as_uint(second));
         exchange().await(n);
-        return told.pair[n & 1][row];
+        return row;
     }
 
     // The norm of a row of COUNT numbers a unit. Each group tells its mean and its squares around that, and these are
@@ -74,7 +69,8 @@ struct Sums {
 #pragma unroll
         for (int k = 0; k < COUNT; ++k) sum += x[k];
         sum = together(sum);
-        const Real mean = size(part) ? sum / (COUNT * size(part)) : Real(0);
+        const int ours = size(unit / GROUP);
+        const Real mean = ours ? sum / (COUNT * ours) : Real(0);
 #pragma unroll
         for (int k = 0; k < COUNT; ++k) squares += (x[k] - mean) * (x[k] - mean);
         squares = together(squares);
