@@ -66,9 +66,9 @@ class Layer(ABC):
 
     @property
     def overlaps(self) -> bool:
-        """Whether it is one recurrent layer that walks forward and, while it does, draws nothing that steps differ in.
+        """Whether it is one recurrent layer that walks forward and draws nothing that differs from step to step.
 
-        Such a layer is itself over some steps after the others, with the state carried, in training and back too.
+        Some steps after the others, with the state carried, are then all steps: in training too, and on the way back.
         """
         return False
 

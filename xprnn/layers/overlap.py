@@ -163,6 +163,7 @@ def _last_vjp(xp: Namespace, dy: Array | None, mask: Array | None, cuts: list[sl
 
 
 def _pieces(xp: Namespace, dy: Array | None, mask: Array | None, cuts: list[slice]) -> list[Array | None]:
+    """The cotangents of the outputs of each chunk."""
     return [None if dy is None else dy[:, cut, :] for cut in cuts]
 
 
