@@ -159,7 +159,7 @@ def test_what_is_overlapped_and_what_is_not(device, monkeypatch):
     x = np.ones((B, T, D))
 
     def reach(*layers, x=x):
-        return overlap.reach([overlap.Place(layer, {}, None) for layer in layers], x)
+        return overlap.reach([overlap.Place(layer, {}, None) for layer in layers], 0, x)
 
     assert reach(one, one) == 2 and reach(one, drop, drop, one, drop) == 4 and reach(xr.RNN(3), xr.GRU(3), back) == 2
     assert reach(one, replace(one, return_sequences=False), xr.Dense(3)) == 2

@@ -1,6 +1,6 @@
 """Layers one after the other: the loop there and the loop back."""
 
-from typing import Any, NamedTuple
+from typing import Any
 
 from .. import tree
 from ..arrays import namespace
@@ -10,11 +10,8 @@ from .base import Context
 from .overlap import Place
 
 
-class Link(NamedTuple):
-    """The tape of so many places: of one, or of a run of layers that were overlapped."""
-
-    places: int
-    tape: Any
+Link = tuple[int, Any]
+"""Of how many places it is the tape: of one, or of a run of layers that were overlapped; and the tape."""
 
 
 def forward(places: list[Place], x: Array, ctx: Context) -> tuple[Array, list[State], list[Link]]:
@@ -22,17 +19,18 @@ def forward(places: list[Place], x: Array, ctx: Context) -> tuple[Array, list[St
     ends: list[State] = []
     links: list[Link] = []
     while len(ends) < len(places):
-        rest = places[len(ends) :]
-        run = rest[: overlap.reach(rest, x)]
-        if run:
-            x, some, tape = overlap.forward(run, x, ctx)
+        layer, p, state, key = places[len(ends)]
+        count = overlap.reach(places, len(ends), x) or 1
+        if count > 1:
+            x, some, tape = overlap.forward(places[len(ends) : len(ends) + count], x, ctx)
+            ends += some
         else:
-            layer, p, state, key = rest[0]
             after = layer.mask_after(x, ctx.mask)
-            x, end, tape = layer.forward(p, x, state, ctx._replace(key=key))
-            some, ctx = [end], ctx._replace(mask=after)
-        ends += some
-        links.append(Link(len(some), tape))
+            x, end, tape = layer.forward(p, x, state, ctx if key is None else ctx._replace(key=key))
+            if after is not ctx.mask:
+                ctx = ctx._replace(mask=after)
+            ends.append(end)
+        links.append((count, tape))
     return x, ends, links
 
 

@@ -49,14 +49,14 @@ class Tape(NamedTuple):
     tapes: dict[tuple[int, int], Any]
 
 
-def reach(places: list[Place], x: Array) -> int:
-    """How many of the places, from the first on, are overlapped over x: recurrent layers, and dropout between them."""
+def reach(places: list[Place], first: int, x: Array) -> int:
+    """How many of the places, from ``first`` on, are overlapped over x: recurrent layers, and dropout between them."""
     if gpu.STREAMS == 1 or x.ndim != 3 or x.shape[1] <= CHUNK or gpu.device_of(x) is None:
         return 0
     stop = layers = 0
-    for n, (layer, *_) in enumerate(places):
+    for n, (layer, *_) in enumerate(places[first:], 1):
         if layer.overlaps:
-            stop, layers = n + 1, layers + 1
+            stop, layers = n, layers + 1
         elif not isinstance(layer, Dropout | SequenceDropout):
             break
         if layer.shortens or not layers:

@@ -127,8 +127,9 @@ class Stack(Layer):
         places: list[Place] = []
         for n, layer in enumerate(self.layers):
             own = None if key is None else key.fold(n)
-            between = [Place(Dropout(self.dropout), {}, None, own)] if n else []
-            places += [*between, Place(layer, p[str(n)], None if state is None else state[n], own)]
+            if n:
+                places.append(Place(Dropout(self.dropout), {}, None, own))
+            places.append(Place(layer, p[str(n)], None if state is None else state[n], own))
         return places
 
     def _one(self, cell: _cells.Cell, whole: bool, reverse: bool) -> Direction:
