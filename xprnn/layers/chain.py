@@ -9,7 +9,6 @@ from . import overlap
 from .base import Context
 from .overlap import Place
 
-
 Link = tuple[int, Any]
 """Of how many places it is the tape: of one, or of a run of layers that were overlapped; and the tape."""
 
