@@ -16,7 +16,9 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 from .. import gpu
 from ..cells.base import Cell
 from ..types import Array, Params
-from . import cpu, cuda, cuda_cluster, cuda_graph, cuda_grid, cuda_norm, jax, loop
+from . import cpu, cuda, cuda_cluster, cuda_graph, cuda_grid, cuda_norm, cuda_norm_cluster, jax, loop
+from .cuda_by_cell import ByCell
+from .cuda_norm_walk import NormWalk
 from .cuda_walk import Walk
 
 First = TypeVar("First")
@@ -41,6 +43,8 @@ class Kernel(Protocol):
 
 WALKS: dict[str, Walk] = {"graph": cuda_graph.Graph(), "cluster": cuda_cluster.Cluster(), "grid": cuda_grid.Grid()}
 """The walks of the kernel for GPUs that are not chosen by themselves."""
+NORM_WALKS: dict[str, NormWalk] = {"cluster": cuda_norm_cluster.NormCluster()}
+"""Those that run the layer-normalized LSTM too, each in a way of its own."""
 
 
 class Listed(NamedTuple):
@@ -48,14 +52,18 @@ class Listed(NamedTuple):
 
     asked: dict[str, Kernel]
     named: dict[str, Kernel]
-    only: cuda.CUDA | None = None
+    only: cuda.CUDA | ByCell | None = None
 
 
 def _listed(asked: str | None, precision: str) -> Listed:
     """All kernels, or the one of that name and the loop."""
     built: dict[str, Kernel] = {"cpu": cpu.CPU()} if cpu.INSTRUCTIONS else {}
     every = built | {"cuda": cuda.CUDA(precision), "jax": jax, "loop": loop}
-    walks = {name: cuda.CUDA(precision, walk=walk) for name, walk in WALKS.items()}
+    walks: dict[str, cuda.CUDA | ByCell] = {}
+    for name, walk in WALKS.items():
+        walks[name] = common = cuda.CUDA(precision, walk=walk)
+        if name in NORM_WALKS:
+            walks[name] = ByCell(common, cuda_norm.CUDANorm(precision, walk=NORM_WALKS[name]))
     named: dict[str, Kernel] = {**walks, "norm": cuda_norm.CUDANorm(precision)}
     if not asked:
         return Listed(every, named)
