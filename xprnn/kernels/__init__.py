@@ -10,14 +10,19 @@ float32 matrices: ``highest`` (exactly, the default), ``high`` or ``medium``.
 """
 
 import os
-from typing import Any, NamedTuple, Protocol
+from collections.abc import Callable
+from typing import Any, NamedTuple, Protocol, TypeVar
 
+from .. import gpu
 from ..cells.base import Cell
 from ..types import Array, Params
 from . import cpu, cuda, cuda_cluster, cuda_graph, cuda_grid, cuda_norm, cuda_norm_cluster, jax, loop
 from .cuda_by_cell import ByCell
 from .cuda_norm_walk import NormWalk
 from .cuda_walk import Walk
+
+First = TypeVar("First")
+Second = TypeVar("Second")
 
 
 class Kernel(Protocol):
@@ -81,6 +86,19 @@ def choose(cell: Cell, x: Array, mask: Array | None) -> Kernel:
         if kernel.accepts(cell, x, mask):
             return kernel
     raise LookupError("there is no loop among the kernels")
+
+
+def both(
+    walks: tuple[tuple[Cell, Params], ...], x: Array, first: Callable[[], First], second: Callable[[], Second]
+) -> tuple[First, Second]:
+    """What the two give, which make one of the ``walks`` each over x (B, T, D), or back; neither needs the other.
+
+    They run at once where that helps: on two threads of the compiled kernel, on two streams of a GPU if so asked.
+    """
+    kernel = KERNELS.get("cpu")
+    if isinstance(kernel, cpu.CPU) and all(kernel.spares(cell, p, x) for cell, p in walks):
+        return kernel.both(first, second)
+    return gpu.both(x, first, second)
 
 
 def find(kernel: str | Kernel) -> Kernel:
