@@ -251,25 +251,16 @@ def test_what_is_no_model_of_keras():
 
 
 def test_weights_go_back_only_into_the_same_layers():
-    ours = from_model(chained(LAYERS.LSTM(2, return_sequences=True), LAYERS.Dense(2)))
+    def lstm(sequences=True, **options):
+        return LAYERS.LSTM(2, return_sequences=sequences, **options)
+
+    ours = from_model(chained(lstm(), LAYERS.Dense(2)))
     for words, layers, shape in (
-        (
-            "'dense.*' is Dense.*'units': 2|is Dense.units=2",
-            [LAYERS.LSTM(2, return_sequences=True), LAYERS.Dense(3)],
-            (4, 3),
-        ),
-        ("is LSTM.*return_sequences=True", [LAYERS.LSTM(2), LAYERS.Dense(2)], (4, 3)),
-        (
-            "2 layers of Keras's, Keras's model 3",
-            [LAYERS.LSTM(2, return_sequences=True), LAYERS.Dense(2), LAYERS.Dense(1)],
-            (4, 3),
-        ),
-        ("takes inputs of another width", [LAYERS.LSTM(2, return_sequences=True), LAYERS.Dense(2)], (4, 5)),
-        (
-            "in float32, Keras's in float64",
-            [LAYERS.LSTM(2, return_sequences=True, dtype="float64"), LAYERS.Dense(2, dtype="float64")],
-            (4, 3),
-        ),
+        ("'dense.*' is Dense.*'units': 2|is Dense.units=2", [lstm(), LAYERS.Dense(3)], (4, 3)),
+        ("is LSTM.*return_sequences=True", [lstm(False), LAYERS.Dense(2)], (4, 3)),
+        ("2 layers of Keras's, Keras's model 3", [lstm(), LAYERS.Dense(2), LAYERS.Dense(1)], (4, 3)),
+        ("takes inputs of another width", [lstm(), LAYERS.Dense(2)], (4, 5)),
+        ("in float32, Keras's in float64", [lstm(dtype="float64"), LAYERS.Dense(2, dtype="float64")], (4, 3)),
     ):
         theirs = chained(*layers, shape=shape)
         before = theirs.get_weights()

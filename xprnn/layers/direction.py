@@ -80,7 +80,8 @@ class Direction(Layer):
         self._check(x, state)
         x = self._with_zones(xp, _swap(xp, x), ctx.key)
         mask = None if ctx.mask is None else xp.permute_dims(ctx.mask, (1, 0))[:, :, None]
-        cell_p = {name: a for name, a in p.items() if name not in self._begin()}
+        began = self._begin()
+        cell_p = {name: a for name, a in p.items() if name not in began}
         if self.recurrent_dropout and ctx.key is not None:
             shape = (x.shape[1], self.cell.state_sizes[0])
             cell_p |= {"keep": ctx.key.fold("recurrent").keep(xp, x, shape, self.recurrent_dropout)}
@@ -94,8 +95,7 @@ class Direction(Layer):
         return y, end, (cell_p, tape, state is None, end, any_step)
 
     def step(self, p: Params, x: Array, state: State) -> tuple[Array, State]:
-        if self.cell.zoneout:
-            x = self._with_zones(namespace(x), x, None)
+        x = self._with_zones(namespace(x), x, None)
         s = self._initial(namespace(x), p, x[None, ...]) if state is None else state
         cell_p = {name: a for name, a in p.items() if name not in self._begin()} if self.learn_state else p
         return choose(self.cell, x, None).step(self.cell, cell_p, x, s)
@@ -123,6 +123,8 @@ class Direction(Layer):
 
     def _with_zones(self, xp: Namespace, x: Array, key: Key | None) -> Array:
         """x (..., D), and behind it what zoneout, if any, does to each unit: drawn, or without a key expected."""
+        if not self.cell.zoneout:
+            return x
         parts = [x]
         for n, (width, rate) in enumerate(zip(self.state_sizes, self.cell.zoneout, strict=False)):
             shape = (*x.shape[:-1], width)
@@ -130,7 +132,7 @@ class Direction(Layer):
                 parts.append(xp.full(shape, 1 - rate, dtype=x.dtype, device=device(x)))
             else:
                 parts.append(xp.astype(key.fold("zoneout").fold(n).keep(xp, x, shape, rate) > 0, x.dtype))
-        return xp.concat(parts, axis=-1) if parts[1:] else x
+        return xp.concat(parts, axis=-1)
 
     def _initial(self, xp: Namespace, p: Params, x: Array) -> tuple[Array, ...]:
         zeros = zero_state(self.cell, x)

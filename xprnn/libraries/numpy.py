@@ -14,7 +14,7 @@ class NumPy(Library):
     name, title, module, install = "numpy", "NumPy", "numpy", "pip install numpy"
 
     def owns(self, x: Any) -> bool:
-        if not isinstance(x, np.ndarray) or x.dtype == "bfloat16":  # which NumPy itself does not know
+        if not isinstance(x, np.ndarray) or (x.dtype.kind == "V" and x.dtype == "bfloat16"):  # not NumPy's own
             return False
         # Not the subclasses in which * or sum mean something else; np.ma takes its time to import, so the type first.
         return type(x) is np.ndarray or not isinstance(x, np.ma.MaskedArray | np.matrix)
