@@ -2,12 +2,11 @@
 
 from typing import Any, NamedTuple
 
-from ..arrays import namespace
+from ..arrays import is_numpy, namespace
 from ..cells.base import Cell
 from ..types import Array, Params
+from . import replay, walk
 from .folding import fold, folds, over_time, pick, unfold, zero_padding
-from . import replay
-from .walk import walk
 
 
 class Tape(NamedTuple):
@@ -36,6 +35,7 @@ def forward(
     mask (T, B, 1) is False where a row has no step: there the state stays and y is 0.
     """
     xp, T = namespace(x), x.shape[0]
+    u = unfold(xp, cell.project(xp, p, fold(xp, x)), T)
     ready, after = cell.prepare(xp, p), 0 if reverse else 1
 
     def step(s: tuple, at: tuple) -> tuple[tuple, tuple]:
@@ -43,10 +43,9 @@ def forward(
         new, saved = cell.step(xp, ready, u, s)
         return new if real is None else pick(xp, real, new, s), saved if tape else ()
 
-    u = unfold(xp, cell.project(xp, p, fold(xp, x)), T)
-    end, states, saved = walk_on(xp)(xp, step, s, (u, mask), T, reverse, len(s) if tape else 1)
+    s, states, saved = _walk(x)(xp, step, s, (u, mask), T, reverse, len(s) if tape else 1)
     ys = zero_padding(xp, mask, states[0][after : T + after, ...])
-    return ys, end, Tape(x, mask, states, saved, reverse) if tape else None
+    return ys, s, Tape(x, mask, states, saved, reverse) if tape else None
 
 
 def step(cell: Cell, p: Params, x: Array, s: tuple) -> tuple[Array, tuple]:
@@ -64,7 +63,6 @@ def backward(cell: Cell, p: Params, tape: Tape, dys: Array | None, ds: tuple) ->
     early, late = (folds(xp, tuple(a[first : T + first, ...] for a in states)) for first in (0, 1))
     old, new = (late, early) if reverse else (early, late)
     flat_k = cell.linearize(xp, wide, old, new, folds(xp, saved))
-    k = tuple(unfold(xp, a, T) for a in flat_k)
 
     def step(ds: tuple, at: tuple) -> tuple[tuple, tuple]:
         *k, dy, real = at
@@ -73,11 +71,12 @@ def backward(cell: Cell, p: Params, tape: Tape, dys: Array | None, ds: tuple) ->
         return before if real is None else pick(xp, real, before, ds), delta
 
     dy = None if dys is None else zero_padding(xp, mask, dys)
-    ds, _, deltas = walk_on(xp)(xp, step, ds, (*k, dy, mask), T, not reverse, 0)
+    k = (unfold(xp, a, T) for a in flat_k)
+    ds, _, deltas = _walk(x)(xp, step, ds, (*k, dy, mask), T, not reverse, 0)
     delta = folds(xp, tuple(zero_padding(xp, mask, a) for a in deltas))
     dx, dp = cell.project_vjp(xp, wide, flat_x, old, flat_k, delta)
     return unfold(xp, dx, T), ds, dp
 
 
-def walk_on(xp):
-    return replay.walk if xp is replay.np else walk
+def _walk(x: Array) -> walk.Walk:
+    return replay.walk if is_numpy(x) else walk.walk
