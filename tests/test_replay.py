@@ -104,7 +104,8 @@ def functions(s, at):
     a = np.where(u > 0, h, v) + np.concat([h[:, :2], c[:, 1:3]], axis=-1)
     a = a - np.mean(a, axis=-1, keepdims=True) / np.max(abs(a), axis=-1, keepdims=True)
     a = np.maximum(a, np.zeros_like(a)) + np.ones_like(a) / (1 - b * b) - W[:3]
-    a = np.add(a, u, out=a)
+    a = np.maximum(a, u, out=a)
+    a = (a[None] @ W[None])[0]
     return (0.5 * a, np.exp(-abs(c)) + a[0:1]), (a[1], u > 0, np.sum(a, axis=0))
 
 
@@ -122,7 +123,8 @@ def test_numbers_do_not_widen_float32():
 
 
 DEPENDENT = {
-    "truth": lambda h: -h if h[0, 0] > 0 else h,
+    "truth": lambda h: -h if h[:1, :1] < 0 else h,
+    "absent": lambda h: h * (2.0 if hasattr(h, "T") else 1.0),
     "number": lambda h: h * math.tanh(float(h[0, 0])),
     "index": lambda h: h * [1.0, 2.0][int(h[0, 0] > 0)],
     "item": lambda h: h * h[0, 0].item(),
