@@ -22,7 +22,8 @@ from xprnn.gpu.sources import source
 TABLE = Path(__file__).with_name("registers.txt")
 ARCHITECTURES = ("80", "90")
 FILES = (
-    "recurrent.cu", "stream.cu", "cluster_forward.cu", "cluster_backward.cu", "grid_forward.cu", "grid_backward.cu",
+    "recurrent.cu", "stream.cu", "cluster_forward.cu", "cluster_backward.cu", "cluster_norm_forward.cu",
+    "cluster_norm_backward.cu", "grid_forward.cu", "grid_backward.cu",
 )  # fmt: skip
 NVCC = shutil.which("nvcc")
 SLACK = 64

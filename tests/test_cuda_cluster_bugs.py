@@ -142,13 +142,21 @@ BUGS = TIMING | PLACES
 
 
 def found(cell, precision, edits=()):
-    """What is wrong with the walk, in words, or None: some bugs of timing are seen in one run of three."""
-    runs = [Case(SIZED[cell](27), steps=5, batch=6, **setting) for setting in ({}, HARDER)]
-    for seed, (case, a, wanted) in zip(range(12), cycle([(case, *drawn(case)) for case in runs])):
-        kernel = cuda.CUDA(precision, device=Emulated(seed, edits), walk=WALKS[precision])
+    """What is wrong with the walk, in words, or None."""
+    kernel = cuda.CUDA(precision, walk=WALKS[precision])
+    return seen(SIZED[cell](27), 6, kernel, edits, TOLERANCES[precision])
+
+
+def seen(cell, batch, kernel, edits, tolerance):
+    """What is wrong with a kernel, in words, or None: some bugs of timing are seen in one run of three."""
+    runs = [Case(cell, steps=5, batch=batch, **setting) for setting in ({}, HARDER)]
+    first = {}
+    for seed, (n, (case, a, wanted)) in zip(range(12), cycle(enumerate([(case, *drawn(case)) for case in runs]))):
+        there = replace(kernel, device=Emulated(seed, edits))
         try:
-            met = replace(case, backend=backend("numpy", "float32"), kernel=kernel).both(a)
-            compare.close("bugs", case, met, wanted, TOLERANCES[precision])
+            met = replace(case, backend=backend("numpy", "float32"), kernel=there).both(a)
+            compare.close("bugs", case, met, wanted, tolerance)
+            compare.identical("schedules", case, met, first.setdefault(n, met))
         except (AssertionError, RuntimeError) as problem:
             return str(problem)
     return None

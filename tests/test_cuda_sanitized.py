@@ -60,12 +60,17 @@ from xprnn import cells
 from xprnn.backend import backend
 from xprnn.kernels import cuda
 from xprnn.kernels.cuda_cluster import Cluster
+from xprnn.kernels.cuda_norm import CUDANorm
+from xprnn.kernels.cuda_norm_cluster import NormCluster
 from xprnn.kernels.cuda_tiling import Tiling
 from xprnn.testing import Case
 device = Emulated(edits=tuple(map(tuple, [sys.argv[1:]] if len(sys.argv) > 1 else [])))
-tilings = [(cells.GRU, "highest", Tiling(2, 3, 2)), (cells.PeepholeLSTM, "medium", Tiling(2, 8, 1, held=4))]
+tilings = [(cells.GRU, "highest", Tiling(2, 3, 2)), (cells.PeepholeLSTM, "medium", Tiling(2, 8, 1, held=4)),
+           (cells.LayerNormLSTM, "highest", Tiling(2, 3, 2))]
 for kind, precision, way in tilings:
     kernel = cuda.CUDA(precision, device=device, walk=Cluster(way, way))
+    if kind is cells.LayerNormLSTM:
+        kernel = CUDANorm(precision, device, NormCluster(way, way))
     case = Case(kind(19), backend("numpy", "float32"), kernel, True, "holes", dropout=0.4, steps=4, batch=5)
     a = case.place(case.draw())
     case.both(a)
@@ -92,7 +97,7 @@ print("runs", len(cuts))
 """
 CODES = {
     "rows.cu": OPERATIONS, "random.cu": OPERATIONS, "cluster_forward.cu": CLUSTERS, "cluster_backward.cu": CLUSTERS,
-    "grid_forward.cu": GRID,
+    "cluster_norm_forward.cu": CLUSTERS, "grid_forward.cu": GRID,
 }  # fmt: skip
 
 
@@ -123,6 +128,7 @@ def test_no_access_outside_and_nothing_undefined(code):
     ("recurrent.cu", "    if (i >= B * H) return;\n    const bool real", "    const bool real"),
     ("cluster_forward.cu", "b < all.B && ", ""),
     ("cluster_backward.cu", " && j < all.H", ""),
+    ("cluster_norm_forward.cu", "j < H && from ?", "from ?"),
     ("grid_forward.cu", "local < rows && unit < H", "local < rows"),
     ("rows.cu", "begin + lane < count && ids", "ids"),
     ("random.cu", "if (i + 1 < count) out", "out"),

@@ -108,6 +108,8 @@ def test_one_that_the_environment_names_runs_what_is_on_a_gpu_or_says_why_not(mo
 
 def test_each_walk_by_name_says_what_it_runs(monkeypatch):
     for name in kernels.WALKS:
-        assert kernels.NAMED[name].walk.runs.startswith(f"kernel={name!r} runs ")
+        kernel = kernels.NAMED[name]
+        each = (kernel.common, kernel.norm) if name in kernels.NORM_WALKS else (kernel,)
+        assert all(one.walk.runs.startswith(f"kernel={name!r} runs ") for one in each)
     monkeypatch.setattr(backends, "WALKS", {"narrow": Narrow()})
     assert backends.gpu_kernel(True)[-1] == f"by that name alone, {Narrow.runs}"

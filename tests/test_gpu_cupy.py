@@ -4,6 +4,7 @@ import ctypes
 import struct
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -20,6 +21,8 @@ from xprnn.gpu import cupy as gpu_cupy
 from xprnn.kernels import cuda
 from xprnn.kernels.cuda_cluster import Cluster
 from xprnn.kernels.cuda_graph import Graph
+from xprnn.kernels.cuda_norm import CUDANorm
+from xprnn.kernels.cuda_norm_cluster import NormCluster
 from xprnn.kernels.cuda_tiling import Tiling
 from xprnn.libraries import BackendError
 from xprnn.testing import Case, compare
@@ -55,14 +58,20 @@ def test_the_host_code_runs_on_arrays_of_cupy(name, reverse, walk):
     same(case, plain, other, reverse, a)
 
 
+WAYS = 2 * [Tiling(2, 4, 2)]
+
+
 @NO_COMPILER
-@pytest.mark.parametrize("name", ["LSTM", "GRU"])
-def test_the_walk_of_clusters_runs_on_arrays_of_cupy(name):
+@pytest.mark.parametrize("name, kernel", [
+    ("LSTM", cuda.CUDA(walk=Cluster(*WAYS))), ("GRU", cuda.CUDA(walk=Cluster(*WAYS))),
+    ("LayerNormLSTM", CUDANorm()), ("LayerNormLSTM", CUDANorm(walk=NormCluster(*WAYS))),
+])  # fmt: skip
+def test_walks_by_name_run_on_arrays_of_cupy(name, kernel):
     cupy_without_gpu()
-    case, walk = Case(CELLS[name], padding="holes", dropout=0.3), Cluster(*2 * [Tiling(2, 4, 2)])
+    case = Case(CELLS[name], padding="holes", dropout=0.3)
     a = case.draw()
     a = type(a)(*tree.map(lambda v: v.astype("float32"), a))._replace(mask=a.mask[..., None])
-    plain, other = (cuda.CUDA(device=device, walk=walk) for device in (Emulated(), OnCuPy(Emulated())))
+    plain, other = (replace(kernel, device=device) for device in (Emulated(), OnCuPy(Emulated())))
     same(case, plain, other, True, a)
 
 

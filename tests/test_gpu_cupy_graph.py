@@ -122,8 +122,8 @@ except RuntimeError as error:
 BESIDE = """
 a, b, out = (wrap(np.ones(shape, "f4")) for shape in ((2, 3), (3, 4), (2, 4)))
 for n in range(2):
-    found, end = CUPY.beside(lambda: CUPY.product("high")(a, b, out) or n)
-    assert found == n and CUPY.lanes.current is None
+    found, end = CUPY.beside(lambda: CUPY.product("high")(a, b, out) or (n, CUPY.place()[1]))
+    assert found == (n, True) and CUPY.lanes.current is None and not CUPY.place()[1]
     end.wait()
 assert (unwrap(out) == 3).all()
 try:
@@ -197,7 +197,7 @@ def test_streams_events_and_graphs_are_asked_for_as_cupy_has_them():
     try:
         runtime.getDeviceCount()
     except runtime.CUDARuntimeError as error:
-        for ask in (lambda: cupy.cuda.Stream(non_blocking=True), CUPY.mark, CUPY.number):
+        for ask in (lambda: cupy.cuda.Stream(non_blocking=True), CUPY.mark, CUPY.place):
             with pytest.raises(type(error)):
                 ask()
     for kind, names in (

@@ -1,5 +1,6 @@
 """The compiled kernel's threads: they last, they help all callers at once, and a forked child has its own."""
 
+import functools
 import os
 import subprocess
 import sys
@@ -8,6 +9,7 @@ import threading
 import numpy as np
 import pytest
 
+import xprnn as xr
 from xprnn import cells
 from xprnn.kernels import cpu
 from xprnn.scan import scan
@@ -19,6 +21,7 @@ LINUX = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="threads
 BEGIN = """
 import os, sys
 import numpy as np
+import xprnn as xr
 from xprnn import cells
 from xprnn.kernels import cpu
 from xprnn.scan import scan
@@ -88,3 +91,49 @@ def test_callers_at_once():
     for one in callers:
         one.join()
     assert not wrong
+
+
+@pytest.mark.parametrize(("sizes", "times"), [((1, 1700, 24), 2), ((1, 600, 24), 0), ((2, 1700, 24), 0)])
+def test_directions_at_once(sizes, times, monkeypatch):
+    """A long single row leaves a thread for the other direction; the numbers are those of one after the other."""
+    model = xr.Model(xr.LSTM(40, bidirectional=True), dtype="float64", input_shape=(None, 24))
+    rng = np.random.default_rng(0)
+    x, dy = rng.normal(size=sizes), rng.normal(size=(*sizes[:2], 80))
+    calls = []
+
+    def answer(threads):
+        monkeypatch.setattr(cpu, "THREADS", threads)
+        y, state, tape = model.forward(x)
+        dx, dstate, grads = model.backward(tape, dy)
+        return [y, *xr.tree.leaves(state), dx, *xr.tree.leaves(dstate), *xr.tree.leaves(grads)]
+
+    def both(self, *functions, plain=cpu.CPU.both):
+        calls.append(functions)
+        return plain(self, *functions)
+
+    monkeypatch.setattr(cpu.CPU, "both", both)
+    alone = answer(1)
+    assert not calls
+    beside = answer(2)
+    assert len(calls) == times
+    close = {1: np.array_equal, 2: lambda a, b: np.allclose(a, b, rtol=1e-12, atol=1e-12)}[sizes[0]]  # rows are shared
+    assert all(map(close, beside, alone)) and len(beside) == len(alone) == 16
+
+
+def test_an_error_beside_another():
+    def failing(error):
+        raise error
+
+    here, there = ValueError("here"), TypeError("there")
+    for first, second in ((here, None), (None, there), (here, there)):
+        calls = [int if one is None else functools.partial(failing, one) for one in (first, second)]
+        with pytest.raises(Exception, match=str(first or second)) as raised:
+            cpu.CPU(2).both(*calls)
+        assert raised.value is (first or second)
+    assert cpu.CPU(2).both(lambda: "a", lambda: "b") == ("a", "b")
+
+
+def test_context_beside():
+    """What a context variable says holds on the other thread too, NumPy's handling of errors among them."""
+    with np.errstate(over="raise"):
+        assert [one["over"] for one in cpu.CPU(2).both(np.geterr, np.geterr)] == ["raise", "raise"]

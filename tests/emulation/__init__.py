@@ -90,8 +90,8 @@ class Emulated:
     def beside(self, function):
         return self.order.beside(function)
 
-    def number(self):
-        return 0
+    def place(self):
+        return 0, self.order.lane > 0
 
 
 def edited(file, edits):

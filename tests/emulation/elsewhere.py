@@ -50,8 +50,8 @@ class Elsewhere:
     def mark(self):
         return self.emulated.mark()
 
-    def number(self):
-        return self.emulated.number()
+    def place(self):
+        return self.emulated.place()
 
     def _unwrapped(self, values):
         return tuple(self.unwrap(a) if self.owned(a) else a for a in values)

@@ -6,6 +6,8 @@ from xprnn import cells
 from xprnn.kernels.cuda import kind_of
 from xprnn.kernels.cuda_cluster import plan_back, plan_there
 from xprnn.kernels.cuda_grid import Grid
+from xprnn.kernels.cuda_norm_cluster import plan_back as norm_back
+from xprnn.kernels.cuda_norm_cluster import plan_there as norm_there
 from xprnn.kernels.cuda_tiling import BACK, THERE
 
 NUMBERS = tuple((("REAL", real), ("STORED", stored)) for real, stored in (
@@ -27,6 +29,13 @@ def tiled(table, plan):
         yield plan(way, precision, kind, (("CELL", kind.cell), *NUMBERS[0]), H).defines
 
 
+def normed(table, plan):
+    """Every fourth tiling of a table, with the layer-normalized LSTM."""
+    ways = [(way, precision, H) for precision, some in table.items() for H, each in some.items() for way in each]
+    for way, precision, H in ways[3::4]:
+        yield plan(way, precision, (("CELL", "Normalized"), *NUMBERS[0]), H).defines
+
+
 GRIDS = (
     (cells.LSTM, "highest", 1024, 32), (cells.LSTM, "high", 1024, 32), (cells.LSTM, "medium", 1024, 32),
     (cells.PeepholeLSTM, "highest", 512, 1), (cells.GRU, "high", 768, 8), (cells.RNN, "medium", 1280, 16),
@@ -44,6 +53,8 @@ VARIANTS = {
     "clip.cu": REALS,
     "cluster_backward.cu": tuple(tiled(BACK, plan_back)),
     "cluster_forward.cu": tuple(tiled(THERE, plan_there)),
+    "cluster_norm_backward.cu": tuple(normed(BACK, norm_back)),
+    "cluster_norm_forward.cu": tuple(normed(THERE, norm_there)),
     "grid_forward.cu": tuple(gridded(False)),
     "grid_backward.cu": tuple(gridded(True)),
     "losses.cu": tuple(
@@ -67,5 +78,5 @@ VARIANTS = {
         for rows in ("1", "4")
     ) + tuple((("CELL", cell), ("REAL", "float"), ("ROWS", "4")) for cell in ZONED),
 }  # fmt: skip
-OLDEST = {"cluster_backward.cu": "90", "cluster_forward.cu": "90"}
+OLDEST = {name: "90" for name in VARIANTS if name.startswith("cluster_")}
 """The compute capability that a source needs, where not every GPU has it."""

@@ -9,8 +9,11 @@ from subjects import CELLS
 
 from xprnn.backend import backend
 from xprnn.kernels import KERNELS, choose, cuda, loop
+from xprnn.kernels.cuda_by_cell import ByCell
 from xprnn.kernels.cuda_cluster import Cluster
 from xprnn.kernels.cuda_grid import Grid
+from xprnn.kernels.cuda_norm import CUDANorm
+from xprnn.kernels.cuda_norm_cluster import NormCluster
 from xprnn.kernels.cuda_tiling import Tiling
 from xprnn.testing import CELL_LAWS, CELL_SETTINGS, Case, hold
 
@@ -21,7 +24,9 @@ WALKS = {}  # of the kernel for GPUs, on one cell of each class: what differs in
 if not MISSING:
     SPECIAL["cuda-emulated"] = cuda.CUDA(device=Emulated())
     ways = Tiling(cluster=2, rows=3, split=2), Tiling(cluster=2, rows=3, split=3)
-    WALKS["cluster-emulated"] = cuda.CUDA(device=Emulated(), walk=Cluster(*ways))
+    WALKS["cluster-emulated"] = ByCell(
+        cuda.CUDA(device=Emulated(), walk=Cluster(*ways)), CUDANorm(device=Emulated(), walk=NormCluster(*ways))
+    )
     WALKS["grid-emulated"] = cuda.CUDA(device=Emulated(), walk=Grid(units=2, warps=1, held=1))
 
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from .. import cells
 from ..backend import Status, available, backend
-from ..kernels import KERNELS, WALKS, choose, cpu, cuda
+from ..kernels import KERNELS, NORM_WALKS, WALKS, choose, cpu, cuda, cuda_norm
 from .blas import Blas, faster, features, installed
 
 WIDEST = 100  # columns of text that are still easy to read
@@ -102,7 +102,7 @@ def gpu_kernel(usable: bool) -> list[str]:
         f"{_cells(cuda.ACTIVATIONS, cuda.KINDS)}, and Zoneout of these but PeepholeLSTM",
         "of any number of steps, rows and units, in float32 and float64, on arrays of CuPy",
         f"multiplies float32 {said[precision]}: precision {precision!r}",
-        "by that name alone, kernel='norm' runs LayerNormLSTM in float32 and float64",
+        *(f"by that name alone, {norm.runs}" for norm in (cuda_norm.STEPS, *NORM_WALKS.values())),
         *(f"by that name alone, {walk.runs}" for walk in WALKS.values()),
     ]
 

@@ -125,13 +125,13 @@ class CuPyDevice:
 
     def beside(self, function: Callable[[], T]) -> tuple[T, Mark]:
         """What ``function`` gives, done on another stream than the current one; and where it ends there."""
-        return self.lanes.run(self.number(), function)
+        return self.lanes.run(self.place()[0], function)
 
-    def number(self) -> int:
-        """CUDA's number of the current GPU."""
+    def place(self) -> tuple[int, bool]:
+        """CUDA's number of the current GPU, and whether this is beside."""
         from cupy.cuda import runtime
 
-        return runtime.getDevice()
+        return runtime.getDevice(), self.lanes.current is not None
 
 
 @dataclass(frozen=True)

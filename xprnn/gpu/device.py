@@ -102,8 +102,8 @@ class Device(Protocol):
         Until somebody waits for this mark, all that is read lives, and nothing that is written is touched.
         """
 
-    def number(self) -> int:
-        """Which of the GPUs is the current one."""
+    def place(self) -> tuple[int, bool]:
+        """Which of the GPUs is the current one, and whether this is within ``beside``."""
 
 
 def real(x: Array) -> Defines:

@@ -10,12 +10,19 @@ float32 matrices: ``highest`` (exactly, the default), ``high`` or ``medium``.
 """
 
 import os
-from typing import Any, NamedTuple, Protocol
+from collections.abc import Callable
+from typing import Any, NamedTuple, Protocol, TypeVar
 
+from .. import gpu
 from ..cells.base import Cell
 from ..types import Array, Params
-from . import cpu, cuda, cuda_cluster, cuda_graph, cuda_grid, cuda_norm, jax, loop
+from . import cpu, cuda, cuda_cluster, cuda_graph, cuda_grid, cuda_norm, cuda_norm_cluster, jax, loop
+from .cuda_by_cell import ByCell
+from .cuda_norm_walk import NormWalk
 from .cuda_walk import Walk
+
+First = TypeVar("First")
+Second = TypeVar("Second")
 
 
 class Kernel(Protocol):
@@ -36,6 +43,8 @@ class Kernel(Protocol):
 
 WALKS: dict[str, Walk] = {"graph": cuda_graph.Graph(), "cluster": cuda_cluster.Cluster(), "grid": cuda_grid.Grid()}
 """The walks of the kernel for GPUs that are not chosen by themselves."""
+NORM_WALKS: dict[str, NormWalk] = {"cluster": cuda_norm_cluster.NormCluster()}
+"""Those that run the layer-normalized LSTM too, each in a way of its own."""
 
 
 class Listed(NamedTuple):
@@ -43,14 +52,18 @@ class Listed(NamedTuple):
 
     asked: dict[str, Kernel]
     named: dict[str, Kernel]
-    only: cuda.CUDA | None = None
+    only: cuda.CUDA | ByCell | None = None
 
 
 def _listed(asked: str | None, precision: str) -> Listed:
     """All kernels, or the one of that name and the loop."""
     built: dict[str, Kernel] = {"cpu": cpu.CPU()} if cpu.INSTRUCTIONS else {}
     every = built | {"cuda": cuda.CUDA(precision), "jax": jax, "loop": loop}
-    walks = {name: cuda.CUDA(precision, walk=walk) for name, walk in WALKS.items()}
+    walks: dict[str, cuda.CUDA | ByCell] = {}
+    for name, walk in WALKS.items():
+        walks[name] = common = cuda.CUDA(precision, walk=walk)
+        if name in NORM_WALKS:
+            walks[name] = ByCell(common, cuda_norm.CUDANorm(precision, walk=NORM_WALKS[name]))
     named: dict[str, Kernel] = {**walks, "norm": cuda_norm.CUDANorm(precision)}
     if not asked:
         return Listed(every, named)
@@ -73,6 +86,19 @@ def choose(cell: Cell, x: Array, mask: Array | None) -> Kernel:
         if kernel.accepts(cell, x, mask):
             return kernel
     raise LookupError("there is no loop among the kernels")
+
+
+def both(
+    walks: tuple[tuple[Cell, Params], ...], x: Array, first: Callable[[], First], second: Callable[[], Second]
+) -> tuple[First, Second]:
+    """What the two give, which make one of the ``walks`` each over x (B, T, D), or back; neither needs the other.
+
+    They run at once where that helps: on two threads of the compiled kernel, on two streams of a GPU if so asked.
+    """
+    kernel = KERNELS.get("cpu")
+    if isinstance(kernel, cpu.CPU) and all(kernel.spares(cell, p, x) for cell, p in walks):
+        return kernel.both(first, second)
+    return gpu.both(x, first, second)
 
 
 def find(kernel: str | Kernel) -> Kernel:

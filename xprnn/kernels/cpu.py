@@ -12,9 +12,11 @@ import importlib
 import os
 import sys
 from collections.abc import Callable, Iterable
+from contextvars import copy_context
 from dataclasses import dataclass
+from functools import partial
 from types import ModuleType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import array_api_compat
 
@@ -22,6 +24,9 @@ from ..arrays import is_numpy, namespace
 from ..cells import GRU, LSTM, RNN, GRUResetBefore, PeepholeLSTM
 from ..cells.base import Cell
 from ..types import Array, Params
+
+First = TypeVar("First")
+Second = TypeVar("Second")
 
 
 def _loaded() -> tuple[ModuleType | None, str]:
@@ -48,6 +53,9 @@ _native, MISSING = _loaded()
 INSTRUCTIONS: tuple[str, ...] = tuple(_native.instruction_sets()) if _native else ()
 """The instruction sets that this machine has and the kernel was built for, the fastest first; none if it was not."""
 THREADS, THREADS_REASON = _threads()
+
+WORTH_A_THREAD = 16_000_000
+"""From so many multiplications on, about a millisecond, the other direction is walked on a thread of its own."""
 
 # The order is that of Kind in interface.h.
 ACTIVATIONS = {"tanh": 0, "relu": 1, "identity": 2, "linear": 2}
@@ -121,6 +129,16 @@ class CPU:
         arrays = (x, mask, *_weights(p), states, saved, dys, *_pair(ds), dx, *_pair(begin), *gradients)
         _native.backward(*self._numbers(cell, x, reverse), *_buffers(x, arrays))
         return dx, begin, dp
+
+    def both(self, first: Callable[[], First], second: Callable[[], Second]) -> tuple[First, Second]:
+        """What the two give, on two threads at once; the first one's error if both raise."""
+        return _native.both(partial(copy_context().run, first), partial(copy_context().run, second))
+
+    def spares(self, cell: Cell, p: Params, x: Array) -> bool:
+        """Whether a walk over x (B, T, D) is long, and leaves a thread without work, as that over a single row does."""
+        if x.ndim != 3 or x.shape[0] != 1 or (self.threads or THREADS) < 2 or not is_numpy(x):
+            return False
+        return self.accepts(cell, x, None) and x.shape[1] * (p["Wx"].size + p["Wh"].size) >= WORTH_A_THREAD
 
     def _numbers(self, cell: Cell, x: Array, reverse: bool) -> tuple:
         """What both ways begin with, in the order of ``Place`` in module.cpp."""

@@ -51,7 +51,7 @@ class Cluster:
         (T, B, _), (states, _, H) = tape.saved.shape, tape.h.shape  # type: ignore[union-attr]
         way = self.forward or tiling(THERE, work.precision, H, B)
         ours = plan_there(way, work.precision, work.kind, work.defines, H)
-        weights = packed(work, "forward", ours, way.cluster, work.Wh)
+        weights = packed(work, "cluster_forward.cu", "pack_forward", ours, way.cluster)
         run = work.device.kernel("cluster_forward.cu", "cluster_forward", ours.defines, ours.shared)
         bx, bh, Wc, keep, c, seen, y = map(or_null, (work.bx, work.bh, work.Wc, work.keep, tape.c, tape.seen, ys))
         arguments = (weights, tape.saved, bx, bh, Wc, keep, *work.strided(tape.mask), tape.h, c, seen, y)
@@ -63,7 +63,7 @@ class Cluster:
         (T, B, _), H = d.shape, tape.h.shape[2]
         way = self.backward or tiling(BACK, work.precision, H, B)
         ours = plan_back(way, work.precision, work.kind, work.defines, H)
-        weights = packed(work, "backward", ours, way.cluster, work.Wh)
+        weights = packed(work, "cluster_backward.cu", "pack_backward", ours, way.cluster)
         run = work.device.kernel("cluster_backward.cu", "cluster_backward", ours.defines, ours.shared)
         before = tuple(work.empty(B, H) for _ in ds)
         (dh, dc), (new_dh, new_dc) = ((*leaves, 0)[:2] for leaves in ((dense(work.device, a) for a in ds), before))
@@ -90,10 +90,10 @@ def plan_back(way: Tiling, precision: str, kind: Kind, cell: Defines, H: int) ->
     return plan(way, precision, cell, units, made, way.rows * made.pitch + made.partial + parts)
 
 
-def packed(work: Job, way: str, ours: Plan, cluster: int, Wh: Array) -> Array:
-    """The dense weights Wh in the order in which the threads of all blocks of a cluster want them."""
+def packed(work: Job, file: str, name: str, ours: Plan, cluster: int) -> Array:
+    """Wh in the order in which the threads of all blocks of a cluster want it, by that kernel of a source."""
     pieces = cluster * ours.packed
     out = work.device.empty((pieces, 4), "uint32")
-    run = work.device.kernel(f"cluster_{way}.cu", f"pack_{way}", ours.defines)
-    run(*grid(pieces), (Wh.shape[0], Wh, out))
+    run = work.device.kernel(file, name, ours.defines)
+    run(*grid(pieces), (work.Wh.shape[0], work.Wh, out))
     return out

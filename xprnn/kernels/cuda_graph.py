@@ -21,8 +21,8 @@ class Graph:
     """The ``Walk`` of all that ``Steps`` takes, with fewer requests and more memory.
 
     steps:      how many a recording has.
-    recordings: those that were made, one for each size, dtype, precision, way and kind of cell; they hold the memory
-                until they give place to others, or until ``recordings.clear()``.
+    recordings: those that were made, one for each size, dtype, precision, way, kind of cell and stream; they hold the
+                memory until they give place to others, or until ``recordings.clear()``.
     """
 
     steps: int = 64
@@ -90,4 +90,4 @@ def _key(way: str, work: Job, tape: Tape, other: Array | None) -> Hashable:
     """What two walks have in common that the same recording serves."""
     arrays = (*(getattr(work, name) for name in PARAMETERS), *tape[3:], tape.mask, other)
     places = tuple(None if a is None else (a.shape, a.dtype.char) for a in arrays)
-    return way, work.device, work.device.number(), work.kind, work.precision, work.storage, tape.reverse, places
+    return way, work.device, work.device.place(), work.kind, work.precision, work.storage, tape.reverse, places

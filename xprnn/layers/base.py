@@ -64,6 +64,14 @@ class Layer(ABC):
         """The mask (B, T) for the layers after this one, from its input and the mask that came with it."""
         return None if self.shortens else mask
 
+    @property
+    def overlaps(self) -> bool:
+        """Whether it is one recurrent layer that walks forward and draws nothing that differs from step to step.
+
+        Some steps after the others, with the state carried, are then all steps: in training too, and on the way back.
+        """
+        return False
+
     @abstractmethod
     def init(self, rng: Generator, shape: Shape) -> tuple[Params, Shape]:
         """Fresh parameters (float64, on the host) for samples of ``shape``, and the shape that comes out.

@@ -5,7 +5,8 @@ from functools import partial
 from typing import Any
 
 from ..arrays import namespace
-from ..gpu import both
+from ..cells import Cell
+from ..kernels import both
 from ..types import Array, Generator, Params, Shape, Sizes, State
 from .base import Context, Layer
 from .direction import Direction
@@ -70,25 +71,29 @@ class Bidirectional(Layer):
         ctx_a = ctx if ctx.key is None else ctx._replace(key=ctx.key.fold("forward"))
         ctx_b = ctx if ctx.key is None else ctx._replace(key=ctx.key.fold("backward"))
         (a, end_a, tape_a), (b, end_b, tape_b) = both(
+            self._walks(p),
             x,
             lambda: self.forward_layer.forward(p["forward"], x, s_a, ctx_a),
             lambda: self.backward_layer.forward(p["backward"], x, s_b, ctx_b),
         )
-        return self._join(a, b), (end_a, end_b), (tape_a, tape_b, a, b)
+        return self._join(a, b), (end_a, end_b), (tape_a, tape_b, a, b, x)
 
     def backward(self, p: Params, tape: Any, dy: Array | None, dstate: State) -> tuple[Array | None, State, Params]:
         one, other = (partial(layer.backward, *back) for layer, back in self._split(p, tape, dy, dstate))
-        (dx_a, ds_a, dp_a), (dx_b, ds_b, dp_b) = both(tape[2], one, other)
+        (dx_a, ds_a, dp_a), (dx_b, ds_b, dp_b) = both(self._walks(p), tape[4], one, other)
         return dx_a + dx_b, (ds_a, ds_b), {"forward": dp_a, "backward": dp_b}
 
     def gradients(self, p: Params, tape: Any, dy: Array | None, dstate: State) -> Params:
         one, other = (partial(layer.gradients, *back) for layer, back in self._split(p, tape, dy, dstate))
-        a, b = both(tape[2], one, other)
+        a, b = both(self._walks(p), tape[4], one, other)
         return {"forward": a, "backward": b}
+
+    def _walks(self, p: Params) -> tuple[tuple[Cell, Params], ...]:
+        return (self.forward_layer.cell, p["forward"]), (self.backward_layer.cell, p["backward"])
 
     def _split(self, p: Params, tape: Any, dy: Array | None, dstate: State) -> list[tuple[Direction, tuple]]:
         """Each direction with its part of what comes back."""
-        tape_a, tape_b, a, b = tape
+        tape_a, tape_b, a, b, _ = tape
         da, db = (None, None) if dy is None else self._join_vjp(a, b, dy)
         ds_a, ds_b = (None, None) if dstate is None else dstate
         return [

@@ -64,6 +64,10 @@ class Direction(Layer):
     def streams(self) -> bool:
         return not self.reverse
 
+    @property
+    def overlaps(self) -> bool:
+        return not (self.reverse or self.cell.zoneout)
+
     def init(self, rng: Generator, shape: Shape) -> tuple[Params, Shape]:
         if len(shape) != 2 or shape[1] is None:
             raise ValueError(f"{self.cell} runs over samples of shape (time, features), not {shape}")

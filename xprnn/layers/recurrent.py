@@ -6,12 +6,14 @@ from functools import cached_property
 from typing import Any
 
 from .. import cells as _cells
+from ..random import Key
 from ..types import Array, Generator, Params, Shape, Sizes, State
-from . import shapes
+from . import chain, shapes
 from .base import Context, Layer
 from .bidirectional import Bidirectional, check_merge
 from .direction import Direction
 from .dropout import Dropout
+from .overlap import Place
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -89,6 +91,10 @@ class Stack(Layer):
     def streams(self) -> bool:
         return not (self.bidirectional or self.reverse)
 
+    @property
+    def overlaps(self) -> bool:
+        return len(self.layers) == 1 and self.layers[0].overlaps
+
     def init(self, rng: Generator, shape: Shape) -> tuple[Params, Shape]:
         p: Params = {}
         for n, layer in enumerate(self.layers):
@@ -98,16 +104,8 @@ class Stack(Layer):
     def forward(self, p: Params, x: Array, state: State, ctx: Context) -> tuple[Array, State, Any]:
         if state is not None and len(state) != len(self.layers):
             raise ValueError(f"{self} wants a state of {len(self.layers)} layers, not {len(state)}")
-        states, tapes, drops = [], [], []
-        for n, layer in enumerate(self.layers):
-            inner = ctx if ctx.key is None else ctx._replace(key=ctx.key.fold(n))
-            if n:
-                x, _, dropped = Dropout(self.dropout).forward({}, x, None, inner)
-                drops.append(dropped)
-            x, end, tape = layer.forward(p[str(n)], x, None if state is None else state[n], inner)
-            states.append(end)
-            tapes.append(tape)
-        return x, tuple(states), (tapes, drops)
+        y, ends, tape = chain.forward(self._places(p, state, ctx.key), x, ctx)
+        return y, tuple(ends[::2]), tape
 
     def step(self, p: Params, x: Array, state: State) -> tuple[Array, State]:
         states = []
@@ -117,26 +115,22 @@ class Stack(Layer):
         return x, tuple(states)
 
     def backward(self, p: Params, tape: Any, dy: Array | None, dstate: State) -> tuple[Array | None, State, Params]:
-        dy, dstates, grads = self._backward(p, tape, dy, dstate)
-        dx, begin, grads["0"] = self.layers[0].backward(p["0"], tape[0][0], dy, None if dstate is None else dstate[0])
-        return dx, (begin, *dstates), {name: grads[name] for name in p}
+        dx, begins, grads = chain.backward(self._places(p, dstate), tape, dy)
+        return dx, tuple(begins[::2]), {name: grads[2 * int(name)] for name in p}
 
     def gradients(self, p: Params, tape: Any, dy: Array | None, dstate: State) -> Params:
-        dy, _, grads = self._backward(p, tape, dy, dstate)
-        grads["0"] = self.layers[0].gradients(p["0"], tape[0][0], dy, None if dstate is None else dstate[0])
-        return {name: grads[name] for name in p}
+        grads = chain.backward(self._places(p, dstate), tape, dy, 0)[2]
+        return {name: grads[2 * int(name)] for name in p}
 
-    def _backward(self, p: Params, tape: Any, dy: Array | None, dstate: State) -> tuple[Array | None, list, Params]:
-        """``backward`` as far as to the output of the first layer."""
-        tapes, drops = tape
-        grads: Params = {}
-        dstates: list[State] = []
-        for n, layer in reversed(list(enumerate(self.layers))[1:]):
-            dend = None if dstate is None else dstate[n]
-            dy, begin, grads[str(n)] = layer.backward(p[str(n)], tapes[n], dy, dend)
-            dy, _, _ = Dropout(self.dropout).backward({}, drops[n - 1], dy, ())
-            dstates.insert(0, begin)
-        return dy, dstates, grads
+    def _places(self, p: Params, state: State, key: Key | None = None) -> list[Place]:
+        """The layers, and between any two of them dropout."""
+        places: list[Place] = []
+        for n, layer in enumerate(self.layers):
+            own = None if key is None else key.fold(n)
+            if n:
+                places.append(Place(Dropout(self.dropout), {}, None, own))
+            places.append(Place(layer, p[str(n)], None if state is None else state[n], own))
+        return places
 
     def _one(self, cell: _cells.Cell, whole: bool, reverse: bool) -> Direction:
         return Direction(cell, reverse, self.segment, self.recurrent_dropout, self.learn_state, whole)

@@ -5,9 +5,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from .. import tree
-from ..arrays import namespace
+from ..random import Key
 from ..types import Array, Generator, Params, Shape, Sizes, State
+from . import chain
 from .base import Context, Layer
+from .overlap import Place
 
 
 @dataclass(frozen=True, init=False, repr=False)
@@ -83,15 +85,8 @@ class Sequential(Layer):
     def forward(self, p: Params, x: Array, state: State, ctx: Context) -> tuple[Array, State, Any]:
         if state is not None and len(state) != len(self.layers):
             raise ValueError(f"a model of {len(self.layers)} layers wants as many states, not {len(state)}")
-        states, tapes = [], []
-        for n, (name, layer) in enumerate(zip(self.names, self.layers, strict=True)):
-            inner = ctx if ctx.key is None else ctx._replace(key=ctx.key.fold(n))
-            after = layer.mask_after(x, ctx.mask)
-            x, end, tape = layer.forward(p[name], x, None if state is None else state[n], inner)
-            ctx = ctx._replace(mask=after)
-            states.append(end)
-            tapes.append(tape)
-        return x, tuple(states), tuple(tapes)
+        y, ends, tape = chain.forward(self._places(p, state, ctx.key), x, ctx)
+        return y, tuple(ends), tape
 
     def step(self, p: Params, x: Array, state: State) -> tuple[Array, State]:
         if self.makes_mask:
@@ -103,28 +98,26 @@ class Sequential(Layer):
         return x, tuple(states)
 
     def backward(self, p: Params, tape: Any, dy: Array | None, dstate: State) -> tuple[Array | None, State, Params]:
-        return self._backward(p, tape, dy, dstate, None)
+        dx, begins, grads = chain.backward(self._places(p, dstate), tape, dy)
+        return dx, tuple(begins), self._summed(p, grads)
 
     def gradients(self, p: Params, tape: Any, dy: Array | None, dstate: State) -> Params:
         first = next((n for n, name in enumerate(self.names) if tree.leaves(p[name])), None)
-        return self._backward(p, tape, dy, dstate, first)[2]
+        return self._summed(p, chain.backward(self._places(p, dstate), tape, dy, first)[2])
 
-    def _backward(
-        self, p: Params, tape: Any, dy: Array | None, dstate: State, first: int | None
-    ) -> tuple[Array | None, State, Params]:
-        """``backward`` as far as to the layer ``first``, if there is one: there are no parameters before it."""
-        grads: Params = {name: p[name] for name in self.names[:first] if first}
-        dstates: list[State] = []
-        for n, (name, layer) in reversed(list(enumerate(zip(self.names, self.layers, strict=True)))[first:]):
-            if dy is None and not tree.leaves(layer.state_sizes):  # nothing comes back to a layer without a state
-                begin, dp = layer.state_sizes, tree.map(lambda a: namespace(a).zeros_like(a), p[name])
-            elif n == first:
-                begin, dp = None, layer.gradients(p[name], tape[n], dy, None if dstate is None else dstate[n])
-            else:
-                dy, begin, dp = layer.backward(p[name], tape[n], dy, None if dstate is None else dstate[n])
+    def _places(self, p: Params, state: State, key: Key | None = None) -> list[Place]:
+        return [
+            Place(layer, p[name], None if state is None else state[n], None if key is None else key.fold(n))
+            for n, (name, layer) in enumerate(zip(self.names, self.layers, strict=True))
+        ]
+
+    def _summed(self, p: Params, found: list[Params]) -> Params:
+        """The gradients by name, each the sum over the places of that name; there may be none of the first places."""
+        first = len(self.names) - len(found)
+        grads: Params = {name: p[name] for name in self.names[:first]}
+        for name, dp in reversed(list(zip(self.names[first:], found, strict=True))):
             grads[name] = tree.map(lambda a, b: a + b, grads[name], dp) if name in grads else dp
-            dstates.append(begin)
-        return dy, tuple(reversed(dstates)), {name: grads[name] for name in p}
+        return {name: grads[name] for name in p}
 
 
 def _check_names(layers: tuple[Layer, ...], names: tuple[str, ...] | None) -> None:

@@ -133,6 +133,36 @@ struct GatedBefore : Plain {
     }
 };
 
+// The layer-normalized LSTM in pieces, between which sums are made over the units of a row: i, f, o = σ(z), g = tanh(z),
+// c' = f c + i g; then h' = o tanh m, where m is what the norm makes of c'.
+struct Normalized : Plain {
+    static constexpr int columns = 4, recurrents = 4;
+    static constexpr bool memory = true;
+
+    __device__ static void remember(Unit& q) {
+        q.z[0] = sigmoid(q.z[0]);
+        q.z[1] = sigmoid(q.z[1]);
+        q.z[2] = hyperbolic(q.z[2]);
+        q.z[3] = sigmoid(q.z[3]);
+        q.c = q.z[1] * q.c + q.z[0] * q.z[2];
+    }
+    __device__ static void speak(Unit& q, Real m) { q.h = q.z[3] * hyperbolic(m); }
+
+    // The cotangent of m.
+    __device__ static Real speak_back(Back& q, Real m) {
+        const Real o = q.z[3], t = hyperbolic(m);
+        q.d[3] = q.dh * (t * o * (1 - o));
+        return q.dh * (o * (1 - t * t));
+    }
+    __device__ static void remember_back(Back& q) {
+        const Real i = q.z[0], f = q.z[1], g = q.z[2];
+        q.d[0] = q.dc * (g * i * (1 - i));
+        q.d[1] = q.dc * (q.c_before * f * (1 - f));
+        q.d[2] = q.dc * (i * (1 - g * g));
+        q.dc *= f;
+    }
+};
+
 // Zoneout of a cell: h' = m ĥ + (1 - m) h with the cell's own ĥ, and so for c. m stands in a block behind the cell's
 // own, that for c in the next; on the way back their cotangents do.
 template <class Inner>

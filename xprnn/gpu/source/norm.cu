@@ -84,12 +84,13 @@ extern "C" __global__ void normalize_rows_back(Index n, double epsilon, const Re
         da[first + i] = norm.rate / norm.unit * (gain[i] * dy[first + i] - sum - a[first + i] * along);
 }
 
-// ``gates`` (T, B, 4H) holds what x drives and then i f g o; ``product`` (B, 4H) is h Wh, which is left in v (null: not)
-// for the way back. Where the mask is, y is 0 and the state stays.
+// ``gates`` (T, B, 4H) holds what x drives and then i f g o; ``product`` (B, 4H) is h Wh. That is left in v for the way
+// back, and in ``norms`` (T, B, 4) the mean and rate of its rows and those of the c after the step (both null: not).
+// Where the mask is, y is 0 and the state stays.
 extern "C" __global__ void norm_step(Index t, Index before, Index after, Index B, Index H, double epsilon, Real* gates,
-                                     const Real* product, Real* v, const Real* gh, const Real* gc, const Real* bc,
-                                     const Real* keep, const bool* mask, Index mask_step, Index mask_row, Real* h,
-                                     Real* c, Real* seen, Real* y) {
+                                     const Real* product, Real* v, Real* norms, const Real* gh, const Real* gc,
+                                     const Real* bc, const Real* keep, const bool* mask, Index mask_step,
+                                     Index mask_row, Real* h, Real* c, Real* seen, Real* y) {
     const Index row = blockIdx.x, old = (before * B + row) * H, now = (after * B + row) * H, place = t * B + row;
     const bool real = !mask || mask[t * mask_step + row * mask_row];
     const Real* sums = product + row * 4 * H;
@@ -106,6 +107,12 @@ extern "C" __global__ void norm_step(Index t, Index before, Index after, Index B
         c[now + unit] = real ? z[1] * c[old + unit] + z[0] * z[2] : c[old + unit];
     }
     const Norm memory = norm_of<false>(c + now, H, epsilon);
+    if (norms && threadIdx.x == 0) {
+        norms[place * 4] = wide.mean;
+        norms[place * 4 + 1] = wide.rate;
+        norms[place * 4 + 2] = memory.mean;
+        norms[place * 4 + 3] = memory.rate;
+    }
     for (Index unit = threadIdx.x; unit < H; unit += THREADS) {
         const Real m = gc[unit] * memory.of(c[now + unit]) + (bc ? bc[unit] : Real(0));
         const Real next = real ? mine[3 * H + unit] * hyperbolic(m) : h[old + unit];
@@ -117,8 +124,8 @@ extern "C" __global__ void norm_step(Index t, Index before, Index after, Index B
 
 // dh = ``carry`` + ``through`` ⊙ keep (each null: nothing) + dy; dz, dv (T, B, 4H) and dm (T, B, H) are the cotangents of
 // the gates' sums, of v, and of what the tanh of h bends; 0 where the mask is. Only there new_carry gets another number.
-extern "C" __global__ void norm_step_back(Index t, Index before, Index after, Index B, Index H, double epsilon,
-                                          const Real* gates, const Real* v, const Real* gh, const Real* gc,
+extern "C" __global__ void norm_step_back(Index t, Index before, Index after, Index B, Index H, const Real* gates,
+                                          const Real* v, const Real* norms, const Real* gh, const Real* gc,
                                           const Real* bc, const Real* keep, const bool* mask, Index mask_step,
                                           Index mask_row, const Real* c, const Real* dy, Index dy_step, Index dy_row,
                                           const Real* through, const Real* carry, Real* new_carry, const Real* dc,
@@ -129,7 +136,8 @@ extern "C" __global__ void norm_step_back(Index t, Index before, Index after, In
     dz += place * 4 * H;
     dv += place * 4 * H;
     dm += place * H;
-    const Norm wide = norm_of<false>(sums, 4 * H, epsilon), memory = norm_of<false>(c + now, H, epsilon);
+    norms += place * 4;
+    const Norm wide{norms[0], norms[1], 1}, memory{norms[2], norms[3], 1};
     Real sum = 0, along = 0;
     for (Index unit = threadIdx.x; unit < H; unit += THREADS) {
         const Index i = row * H + unit;

@@ -87,6 +87,23 @@ void unlocked(void (*kernel)(const Arguments&), const Arguments& arguments) {
     if (failure) std::rethrow_exception(failure);
 }
 
+// Two functions of Python's without arguments, and what became of them: each has a result or an error.
+struct Calls {
+    PyObject* const functions[2];
+    mutable PyObject *results[2], *errors[2][3];
+
+    void make(int which) const {
+        const PyGILState_STATE held = PyGILState_Ensure();
+        results[which] = PyObject_CallNoArgs(functions[which]);
+        PyErr_Fetch(&errors[which][0], &errors[which][1], &errors[which][2]);
+        PyGILState_Release(held);
+    }
+};
+
+void make_both(const Calls& calls) {
+    in_parallel(2, [](const void* what, int which) { static_cast<const Calls*>(what)->make(which); }, &calls);
+}
+
 long width_of(const Kernels& kernels, const Sizes& n) {
     return n.format == 'f' ? kernels.saved_width_float(n.kind, n.H) : kernels.saved_width_double(n.kind, n.H);
 }
@@ -177,6 +194,22 @@ PyObject* backward(PyObject*, PyObject* const* a, Py_ssize_t count) {
     });
 }
 
+PyObject* both(PyObject*, PyObject* const* a, Py_ssize_t count) {
+    return guarded([&]() -> PyObject* {
+        expect(count, 2);
+        const Calls calls{{a[0], a[1]}, {}, {}};
+        unlocked(make_both, calls);
+        PyObject *const one = calls.results[0], *const other = calls.results[1];
+        PyObject* pair = one && other ? PyTuple_Pack(2, one, other) : nullptr;
+        for (int which = 1; which >= 0; which--) {  // of two errors the first stays
+            Py_XDECREF(calls.results[which]);
+            PyObject** error = calls.errors[which];
+            if (error[0]) PyErr_Restore(error[0], error[1], error[2]);
+        }
+        return pair;
+    });
+}
+
 PyObject* instruction_sets(PyObject*, PyObject*) {
     PyObject* names = PyList_New(0);
     for (const Kernels* one : ALL) {
@@ -221,6 +254,7 @@ PyCFunction method(Function* function) {
 PyMethodDef METHODS[] = {
     {"forward", method(forward), METH_FASTCALL, "Walk over time; the arguments are those of cpu.py."},
     {"backward", method(backward), METH_FASTCALL, "Walk back; the arguments are those of cpu.py."},
+    {"both", method(both), METH_FASTCALL, "(first, second): what the two give, called on two threads at once."},
     {"instruction_sets", method(instruction_sets), METH_NOARGS, "The names of those usable here, the fastest first."},
     {"saved_width", method(saved_width), METH_FASTCALL, "(instructions, kind, format, hidden): a row of saved."},
     {"curve", method(curve), METH_FASTCALL, "(instructions, sigmoid, format, count, x, y): y = tanh(x) or sigmoid(x)."},
