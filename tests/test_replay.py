@@ -208,7 +208,7 @@ def test_the_last_state_holds_no_more_than_itself():
         assert end.base is None
 
 
-@pytest.mark.parametrize("step", [in_place, lambda s, at: (s, (s[0] ** 2,))], ids=["written", "refused"])
+@pytest.mark.parametrize("step", [in_place, lambda s, at: (s, ((s[0] + 1) ** 2,))], ids=["written", "refused"])
 def test_nothing_is_left_to_the_garbage_collector(step):
     s, slabs, *flags = drawn(steps=replay.FEW)
 
