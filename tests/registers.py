@@ -23,7 +23,7 @@ TABLE = Path(__file__).with_name("registers.txt")
 ARCHITECTURES = ("80", "90")
 FILES = (
     "recurrent.cu", "stream.cu", "cluster_forward.cu", "cluster_backward.cu", "cluster_norm_forward.cu",
-    "cluster_norm_backward.cu", "grid_forward.cu", "grid_backward.cu",
+    "cluster_norm_backward.cu", "grid_forward.cu", "grid_backward.cu", "norm.cu",
 )  # fmt: skip
 NVCC = shutil.which("nvcc")
 SLACK = 64
