@@ -41,6 +41,11 @@ def in_a_row(segment=None):
     return xr.Sequential(xr.Dropout(0.2), first, *between, second, twice, twice, xr.Dense(3))
 
 
+def shortened(segment=None):
+    first, second = xr.GRU(5, segment=segment), xr.LSTM(4, return_sequences=False, segment=segment)
+    return xr.Sequential(first, second, xr.Dropout(0.2), xr.Dense(3, "tanh"))
+
+
 def by_the_loop(segment=None):
     return xr.LayerNormLSTM((5, 4), dropout=0.3, segment=segment)
 
@@ -50,6 +55,7 @@ CASES = {
     "last output": (last, LENGTHS, "cuda", True),
     "last output of all steps": (last, None, "cuda", True),
     "in a row": (in_a_row, HOLES, "cuda", True),
+    "last output, then more": (shortened, LENGTHS, "cuda", False),
     "by the loop": (by_the_loop, HOLES, "loop", False),
 }
 
