@@ -1,6 +1,8 @@
 """Layers overlapped on two streams of a GPU: they give what they give one after the other, and wait for each other."""
 
+import gc
 import importlib.util
+import itertools
 from dataclasses import replace
 
 import numpy as np
@@ -176,6 +178,30 @@ def test_what_is_overlapped_and_what_is_not(device, monkeypatch):
     assert not reach(one, one, x=x[:, :CHUNK, :]) and not reach(one, one, x=x[:, :, 0])
     monkeypatch.setattr(gpu, "DEVICES", ())
     assert not reach(one, one)
+
+
+@pytest.mark.parametrize("name", ["forward", "backward"])
+@pytest.mark.parametrize("at", [3, 4], ids=["on this stream", "beside"])
+def test_what_fails_in_the_middle_leaves_nothing(name, at, device, monkeypatch):
+    own, calls, walk = getattr(Direction, name), itertools.count(1), Graph(2)
+
+    def failing(self, *given):
+        if next(calls) == at:
+            raise MemoryError(f"on stream {device.emulated.order.lane}")
+        return own(self, *given)
+
+    choose(monkeypatch, device, "cuda", walk)
+    layer = xr.GRU((5, 4), dropout=0.3)
+    with monkeypatch.context() as broken:
+        broken.setattr(Direction, name, failing)
+        with pytest.raises(MemoryError, match="on stream ") as met:
+            trained(device, layer, HOLES)
+    order, where = device.emulated.order, int(str(met.value)[-1])
+    del met
+    walk.recordings.clear()
+    gc.collect()
+    assert where == (at == 4) and order.lane == 0 and not order.touched
+    trained(device, layer, HOLES)
 
 
 OVERLAP = "xprnn.layers.overlap"
