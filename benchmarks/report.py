@@ -14,14 +14,16 @@ SECTIONS = ("streaming", "epoch", "growth", "starting")
 
 
 def write(result, path):
-    """Write path.json, path.md and, where there is a table, path.png."""
+    """Write path.json, path.md and, where a table has xprnn beside others, path.png."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.with_suffix(".json").write_text(compact(result) + "\n")
     parts = [head(result)]
     if "table" in result:
         rows = those(result["table"], ours="xprnn")
-        parts += [summary(rows), losses(rows), by_case(rows, path.stem), by_hand(those(result["table"], ours="loop"))]
-        draw(rows, path.with_suffix(".png"))
+        if rows:
+            parts += [summary(rows), losses(rows), by_case(rows, path.stem)]
+            draw(rows, path.with_suffix(".png"))
+        parts.append(by_hand(those(result["table"], ours="loop")))
     parts += [section(name, result[name]) for name in SECTIONS if name in result]
     path.with_suffix(".md").write_text("\n\n".join(filter(None, parts)) + "\n")
 

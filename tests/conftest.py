@@ -3,21 +3,28 @@
 import os
 import sys
 import tempfile
-
-# JAX reads these when it is imported, so they stand before everything else.
-os.environ.setdefault("JAX_ENABLE_X64", "1")
-os.environ.setdefault("JAX_PLATFORMS", "cpu")
-os.environ.setdefault(  # it compiles for each shape anew, and so in less than half the time; empty does without
-    "XLA_FLAGS",
-    "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false --xla_llvm_disable_expensive_passes=true",
-)
+from importlib import metadata
 
 import pytest
 import rows
 
-# Workers, and what tests start, build the CUDA sources for the CPU into one folder, which goes with the run.
-KEPT = tempfile.TemporaryDirectory(prefix="xprnn-built-")
-os.environ.setdefault("XPRNN_BUILT", KEPT.name)
+# Workers, and what tests start, keep in one folder what takes long to make; it goes with the run.
+KEPT = tempfile.TemporaryDirectory(prefix="xprnn-kept-")
+os.environ.setdefault("XPRNN_KEPT", KEPT.name)
+
+
+def prepare_jax(version):
+    """Set what JAX reads when it is imported; ``version`` is jaxlib's, or empty."""
+    os.environ.setdefault("JAX_ENABLE_X64", "1")
+    os.environ.setdefault("JAX_PLATFORMS", "cpu")
+    # It compiles for each shape anew, and with these in less than half the time; XLA_FLAGS="" does without. A jaxlib
+    # that does not know one of them ends the process, so only those are asked that do.
+    if version.startswith("0.10."):
+        quick = "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
+        os.environ.setdefault("XLA_FLAGS", f"{quick} --xla_cpu_use_fusion_emitters=false")
+
+
+prepare_jax(next((one.version for one in metadata.distributions(name="jaxlib")), ""))
 
 # Fixture -> the rows it runs over.
 FIXTURES = {

@@ -23,7 +23,7 @@ TABLE = Path(__file__).with_name("registers.txt")
 ARCHITECTURES = ("80", "90")
 FILES = (
     "recurrent.cu", "stream.cu", "cluster_forward.cu", "cluster_backward.cu", "cluster_norm_forward.cu",
-    "cluster_norm_backward.cu", "grid_forward.cu", "grid_backward.cu",
+    "cluster_norm_backward.cu", "grid_forward.cu", "grid_backward.cu", "norm.cu",
 )  # fmt: skip
 NVCC = shutil.which("nvcc")
 SLACK = 64
@@ -82,9 +82,9 @@ def version():
     return re.search(r"V([\d.]+)", done.stdout)[1]
 
 
-def compiled(file, defines, code=None):
-    """nvcc's log of one variant, for all architectures; RuntimeError with it where there is anything to complain of."""
-    code = code or [f"-gencode=arch=compute_{name},code=sm_{name}" for name in architectures(file)]
+def compiled(file, defines, some=()):
+    """nvcc's log of one variant, for some architectures or all; RuntimeError with it where it has complaints."""
+    code = [f"-gencode=arch=compute_{name},code=sm_{name}" for name in some or architectures(file)]
     with tempfile.TemporaryDirectory() as folder:
         Path(folder, file).write_text(source(file), encoding="utf-8")
         command = [

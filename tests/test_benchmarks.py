@@ -2,6 +2,7 @@
 
 import json
 import sys
+from pathlib import Path
 
 import growth
 import machine
@@ -70,3 +71,11 @@ def test_a_report_of_one_pass_leaves_out_the_other(tmp_path):
     row |= {"pass": "forward", "ratio": ratio, "our seconds": [0.25], "seconds": [0.5]}
     text = report.by_case([row], "x")
     assert "| charlm LSTM forward | 250 | 2.00 | - | 2.00 |" in text and "backward" not in text
+
+
+def test_a_table_of_the_loop_alone_has_no_picture(tmp_path):
+    written = Path(report.__file__).parent / "results" / "cpu-2026-11-21-loop.json"
+    report.write(json.loads(written.read_text(encoding="utf-8")), tmp_path / written.stem)
+    met = (tmp_path / written.stem).with_suffix(".md").read_text(encoding="utf-8")
+    assert met == written.with_suffix(".md").read_text(encoding="utf-8")
+    assert not list(tmp_path.glob("*.png"))

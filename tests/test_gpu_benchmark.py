@@ -100,14 +100,18 @@ def test_a_part_whose_time_is_over_is_left(monkeypatch):
 
 
 def test_a_process_that_says_nothing_or_dies_is_told(monkeypatch):
-    def told(code, seconds=60):
-        return list(gpu.listen([sys.executable, "-c", code], None, time.time() + seconds))
+    def lines(code, seconds=60):
+        return gpu.listen([sys.executable, "-c", code], None, time.time() + seconds)
+
+    def told(*given):
+        return list(lines(*given))
 
     assert told("print('{\"begins\": 1}'); raise SystemExit(3)") == [{"begins": 1}, {"ended": 3, "over": False}]
     assert told("import time; time.sleep(60)", 0.1) == [{"ended": -9, "over": True}]
+    silent = lines("import time; print('[]', flush=True); time.sleep(60)")
+    assert next(silent) == []
     monkeypatch.setattr(gpu, "STUCK", 0.5)
-    silent = "import time; print('[]', flush=True); time.sleep(60)"
-    assert told(silent) == [[], {"ended": -9, "over": False}]
+    assert list(silent) == [{"ended": -9, "over": False}]
 
 
 def test_what_libraries_print_is_not_taken_for_the_worker_s_lines():

@@ -260,7 +260,7 @@ def test_jax_is_right():
 
 def test_the_host_s_clock_waits():
     seconds, found = gpu_place.by_host(lambda found: time.sleep(0.05))(lambda: "done")
-    assert found == "done" and 0.05 <= seconds < 1
+    assert found == "done" and 0.05 <= seconds < 10
 
 
 def test_a_result_says_on_what_it_was_made(tmp_path):

@@ -93,6 +93,8 @@ def compare(case, dtype, seed):
 @pytest.mark.parametrize("first", range(0, MODELS, CHUNK))
 def test_outputs_and_gradients_are_keras(first, dtype, tmp_path):
     for seed in range(first, first + CHUNK):
+        if seed // 2 % 2 == (dtype == "float32"):
+            continue  # in the other precision; of each pair, one goes through files
         case = keras_cases.Maker(keras, seed).case()
         model, x, told, wanted = compare(case, dtype, seed)
         if seed % 2:

@@ -88,7 +88,7 @@ def entry(attributes, name, meets):
 @functools.cache
 def folder():
     """Where to build: what conftest.py made for all processes of a run, or a folder that goes with this one."""
-    return Path(os.environ.get("XPRNN_BUILT") or _KEPT.name)
+    return Path(os.environ.get("XPRNN_KEPT") or _KEPT.name)
 
 
 _KEPT = tempfile.TemporaryDirectory(prefix="xprnn-emulated-")

@@ -7,8 +7,8 @@
 #define EMULATED 1
 
 #include <cmath>
-#include <tuple>
 #include <type_traits>
+#include <utility>
 
 #include "interface.h"
 
@@ -85,19 +85,25 @@ struct Take<T, decltype(static_cast<void>(T::of))> {
     }
 };
 
-template <class... Parameters>
-struct Call {
-    void (*kernel)(Parameters...);
-    std::tuple<Parameters...>* values;
+template <std::size_t, class T>
+struct Slot {
+    T value;
+};
 
-    template <std::size_t... n>
-    static std::tuple<Parameters...> taken(const Argument* a, std::index_sequence<n...>) {
-        return std::tuple<Parameters...>{Take<Parameters>::from(a[n], n)...};
-    }
+// A kernel and its arguments; a std::tuple of so many would take the compiler most of its time.
+template <class, class...>
+struct Call;
+
+template <std::size_t... n, class... Parameters>
+struct Call<std::index_sequence<n...>, Parameters...> : Slot<n, Parameters>... {
+    void (*kernel)(Parameters...);
+
+    Call(void (*kernel)(Parameters...), const Argument* a)
+        : Slot<n, Parameters>{Take<Parameters>::from(a[n], n)}..., kernel(kernel) {}
 
     static void once(void* of) {
         const Call& call = *static_cast<Call*>(of);
-        std::apply(call.kernel, *call.values);
+        call.kernel(static_cast<const Slot<n, Parameters>&>(call).value...);
     }
 };
 
@@ -112,9 +118,8 @@ const char* launch(void (*kernel)(Parameters...), const Argument* arguments, int
     if (grid.blocks < 1 || grid.threads < 1 || grid.threads > grid.most_threads)
         complain("a grid of %lld blocks of %d threads, of at most %d", grid.blocks, grid.threads, grid.most_threads);
     if (grid.blocks % grid.cluster) complain("a grid of %lld blocks in clusters of %d", grid.blocks, grid.cluster);
-    auto values = Call<Parameters...>::taken(arguments, std::index_sequence_for<Parameters...>());
-    Call<Parameters...> call{kernel, &values};
-    if (!problem[0]) run(grid, Call<Parameters...>::once, &call);
+    Call<std::index_sequence_for<Parameters...>, Parameters...> call(kernel, arguments);
+    if (!problem[0]) run(grid, call.once, &call);
     return problem[0] ? problem : nullptr;
 }
 

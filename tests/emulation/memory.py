@@ -7,6 +7,7 @@ import numpy as np
 from .build import SANITIZED
 
 MARGIN = 0 if SANITIZED else 1 << 14
+UNTOUCHED = b"\xff" * MARGIN
 LETTERS = {"l": "q", "L": "Q"}  # NumPy has two names for 64 bits
 
 
@@ -41,10 +42,10 @@ def run(name, function, arguments, blocks, threads, seed=0, shared=0, together=F
     wrong = function(given, len(arguments), ctypes.byref(grid))
     if wrong:
         raise RuntimeError(f"{name}: {wrong.decode()}")
-    for low, size, copy in copies.values():
-        if not (np.all(copy[:MARGIN] == 0xFF) and np.all(copy[MARGIN + size :] == 0xFF)):
+    for low, size, copy, place in copies.values():
+        if not (copy[:MARGIN].tobytes() == copy[MARGIN + size :].tobytes() == UNTOUCHED):
             raise RuntimeError(f"{name} writes beside an array of {size} bytes")
-        ctypes.memmove(low, copy.ctypes.data + MARGIN, size)
+        ctypes.memmove(low, place, size)
 
 
 def _argument(a, copies, tuples):
@@ -56,11 +57,11 @@ def _argument(a, copies, tuples):
         if id(owner) not in copies:
             low, high = np.lib.array_utils.byte_bounds(owner)
             copy = np.full(high - low + 2 * MARGIN, 0xFF, np.uint8)
-            ctypes.memmove(copy.ctypes.data + MARGIN, low, high - low)
-            copies[id(owner)] = low, high - low, copy
-        low, _, copy = copies[id(owner)]
+            copies[id(owner)] = low, high - low, copy, _place(copy) + MARGIN
+            ctypes.memmove(copies[id(owner)][-1], low, high - low)
+        low, _, _, place = copies[id(owner)]
         letter = LETTERS.get(a.dtype.char, a.dtype.char)
-        return Argument(b"p", letter.encode(), 1, copy.ctypes.data + MARGIN + a.ctypes.data - low)
+        return Argument(b"p", letter.encode(), 1, place + _place(a) - low)
     if isinstance(a, float):
         return Argument(b"d", b" ", 1, int(np.float64(a).view(np.uint64)))
     if type(a) is int:
@@ -69,3 +70,8 @@ def _argument(a, copies, tuples):
         tuples.append((Argument * len(a))(*(_argument(b, copies, tuples) for b in a)))
         return Argument(b"t", b" ", len(a), ctypes.addressof(tuples[-1]))
     raise TypeError(f"a kernel takes arrays, integers and floats, not {a!r}")
+
+
+def _place(a):
+    """Where an array begins; ``a.ctypes.data`` is the same, and takes three times as long."""
+    return a.__array_interface__["data"][0]

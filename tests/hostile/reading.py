@@ -63,13 +63,13 @@ def attempt(read, path):
     resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     watch(done)
-    begin = time.perf_counter()
+    begin = time.process_time()  # whatever else the machine has to do
     try:
         result = read(path)
         told = {"outcome": "read", "result": type(result).__name__}
     except BaseException as error:  # whatever it is, the test has to see it
         told = {"outcome": type(error).__name__, "message": str(error)}
-    return told | {"seconds": time.perf_counter() - begin, "done": done}
+    return told | {"seconds": time.process_time() - begin, "done": done}
 
 
 def outcome(read, path):

@@ -1,5 +1,6 @@
 """Every kernel obeys every law wherever it accepts a cell; the general one is tried with the cells."""
 
+import functools
 from dataclasses import replace
 
 import pytest
@@ -30,15 +31,21 @@ if not MISSING:
     WALKS["grid-emulated"] = cuda.CUDA(device=Emulated(), walk=Grid(units=2, warps=1, held=1))
 
 
-def accepted(kernel, cell, law, name):
-    """The cases that ``kernel`` takes on the usable libraries, in both precisions.
-
-    One that runs both is tried in float32 by the laws of ``IN_BOTH``: the others ask the same of the same numbers.
-    """
+@functools.cache
+def taken(kernel, cell, name):
+    """The cases that ``kernel`` takes on the usable libraries, in both precisions."""
     usable = [row for row in rows.ROWS if name in (None, row.library) and row.values and not rows.problem(row)]
     places = {(row.spec, dtype): rows.opened(row.spec, dtype) for row in usable for dtype in ("float32", "float64")}
     cases = [Case(cell, place, kernel, **setting) for place in places.values() for setting in CELL_SETTINGS]
-    cases = [case for case in cases if case.accepted()]
+    return [case for case in cases if case.accepted()]
+
+
+def accepted(kernel, cell, law, name):
+    """The cases to try a law with: a kernel of both precisions is tried in float32 by the laws of ``IN_BOTH``.
+
+    The others ask the same of the same numbers.
+    """
+    cases = taken(kernel, cell, name)
     doubles = [case for case in cases if case.backend.dtype == "float64"]
     return doubles if doubles and law not in IN_BOTH else cases
 

@@ -22,7 +22,8 @@ def test_law(law, layer, shape):
 
 @pytest.mark.parametrize("layer, shape", LAYERS.values(), ids=LAYERS)
 def test_every_library_gives_the_numbers_of_numpy(layer, shape, law_row):
-    for setting in LAYER_SETTINGS[1:]:
+    # JAX compiles every shape anew: its holes, and states that nobody gives, are those of tests of whole models.
+    for setting in LAYER_SETTINGS[1:2] if law_row.library == "jax" else LAYER_SETTINGS[1:]:
         hold("namespaces", LayerCase(layer, shape, law_row.backend, steps=4, **setting))
 
 

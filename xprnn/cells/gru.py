@@ -55,7 +55,7 @@ class GRU(Cell):
         v = drop(p, h) @ p["Wh"]
         rz, vn = v[:, : 2 * H], v[:, 2 * H :]
         if self.bias:
-            vn += p["bn"]
+            vn = vn + p["bn"]
         rz += u[:, : 2 * H]
         rz = xp.tanh(rz)
         rz *= p["half"]

@@ -2,11 +2,11 @@
 
 from typing import Any, NamedTuple
 
-from ..arrays import namespace
+from ..arrays import is_numpy, namespace
 from ..cells.base import Cell
 from ..types import Array, Params
+from . import replay, walk
 from .folding import fold, folds, over_time, pick, unfold, zero_padding
-from .record import Record
 
 
 class Tape(NamedTuple):
@@ -35,20 +35,17 @@ def forward(
     mask (T, B, 1) is False where a row has no step: there the state stays and y is 0.
     """
     xp, T = namespace(x), x.shape[0]
-    u = xp.unstack(unfold(xp, cell.project(xp, p, fold(xp, x)), T))
-    real = None if mask is None else xp.unstack(mask)
+    u = unfold(xp, cell.project(xp, p, fold(xp, x)), T)
     ready, after = cell.prepare(xp, p), 0 if reverse else 1
-    states, saves = Record(xp, T + 1), Record(xp, T)
-    states.put(T if reverse else 0, s if tape else s[:1])
-    for t in _order(T, reverse):
-        new, saved = cell.step(xp, ready, u[t], s)
-        s = new if real is None else pick(xp, real[t], new, s)
-        states.put(t + after, s if tape else s[:1])
-        if tape and saved:
-            saves.put(t, saved)
-    slabs = states.arrays()
-    ys = zero_padding(xp, mask, slabs[0][after : T + after, ...])
-    return ys, s, Tape(x, mask, slabs, saves.arrays(), reverse) if tape else None
+
+    def step(s: tuple, at: tuple) -> tuple[tuple, tuple]:
+        u, real = at
+        new, saved = cell.step(xp, ready, u, s)
+        return new if real is None else pick(xp, real, new, s), saved if tape else ()
+
+    s, states, saved = _walk(x)(xp, step, s, (u, mask), T, reverse, len(s) if tape else 1)
+    ys = zero_padding(xp, mask, states[0][after : T + after, ...])
+    return ys, s, Tape(x, mask, states, saved, reverse) if tape else None
 
 
 def step(cell: Cell, p: Params, x: Array, s: tuple) -> tuple[Array, tuple]:
@@ -66,21 +63,20 @@ def backward(cell: Cell, p: Params, tape: Tape, dys: Array | None, ds: tuple) ->
     early, late = (folds(xp, tuple(a[first : T + first, ...] for a in states)) for first in (0, 1))
     old, new = (late, early) if reverse else (early, late)
     flat_k = cell.linearize(xp, wide, old, new, folds(xp, saved))
-    slabs = tuple(unfold(xp, a, T) for a in flat_k)
-    k = list(zip(*map(xp.unstack, slabs), strict=True)) or [()] * T
-    dy = None if dys is None else xp.unstack(zero_padding(xp, mask, dys))
-    real = None if mask is None else xp.unstack(mask)
-    deltas = Record(xp, T)
-    for t in _order(T, not reverse):
-        if dy is not None:
-            ds = (ds[0] + dy[t], *ds[1:])
-        before, delta = cell.step_vjp(xp, ready, k[t], ds)
-        deltas.put(t, delta, k[t], slabs)
-        ds = before if real is None else pick(xp, real[t], before, ds)
-    delta = folds(xp, tuple(zero_padding(xp, mask, a) for a in deltas.arrays()))
+
+    def step(ds: tuple, at: tuple) -> tuple[tuple, tuple]:
+        *k, dy, real = at
+        ds = ds if dy is None else (ds[0] + dy, *ds[1:])
+        before, delta = cell.step_vjp(xp, ready, tuple(k), ds)
+        return before if real is None else pick(xp, real, before, ds), delta
+
+    dy = None if dys is None else zero_padding(xp, mask, dys)
+    k = (unfold(xp, a, T) for a in flat_k)
+    ds, _, deltas = _walk(x)(xp, step, ds, (*k, dy, mask), T, not reverse, 0)
+    delta = folds(xp, tuple(zero_padding(xp, mask, a) for a in deltas))
     dx, dp = cell.project_vjp(xp, wide, flat_x, old, flat_k, delta)
     return unfold(xp, dx, T), ds, dp
 
 
-def _order(T: int, reverse: bool) -> range:
-    return range(T)[::-1] if reverse else range(T)
+def _walk(x: Array) -> walk.Walk:
+    return replay.walk if is_numpy(x) else walk.walk
