@@ -11,6 +11,9 @@ PASSES = ("forward", "forward+backward")
 TOLERANCE = 2e-4
 
 
+GATES = {"RNN": 1, "LSTM": 4, "GRU": 3, "LayerNormLSTM": 4}
+
+
 class Sizes(NamedTuple):
     """T steps of B rows with D features, H units."""
 
@@ -65,11 +68,17 @@ def job(cell, case):
 
 def weights(cell, sizes, *place):
     """The weights of a cell of these sizes, always the same; each ``place`` in a network has other ones."""
-    gates = {"RNN": 1, "LSTM": 4, "GRU": 3}[cell] * sizes.H
-    rng = np.random.default_rng([CELLS.index(cell), *sizes, *place])
-    shapes = {"Wx": (sizes.D, gates), "Wh": (sizes.H, gates), "bx": (gates,), "bh": (gates,)}
+    gates, normal = GATES[cell] * sizes.H, cell == "LayerNormLSTM"
+    rng = np.random.default_rng([list(GATES).index(cell), *sizes, *place])
+    shapes = {"Wx": (sizes.D, gates), "Wh": (sizes.H, gates)}
+    own = {"b": (gates,), "gx": (gates,), "gh": (gates,), "gc": (sizes.H,), "bc": (sizes.H,)}
+    shapes |= own if normal else {"bx": (gates,), "bh": (gates,)}
+    about = {"gx": 1.0, "gh": 0.1, "gc": 1.0}  # with a gh of 1 rounding errors would grow from step to step
     bound = sizes.H**-0.5  # as torch draws them
-    return {name: rng.uniform(-bound, bound, shape).astype("float32") for name, shape in shapes.items()}
+    return {
+        name: (about.get(name, 0.0) + rng.uniform(-bound, bound, shape)).astype("float32")
+        for name, shape in shapes.items()
+    }
 
 
 def question(sizes, number):

@@ -31,6 +31,8 @@ def xprnn_model(job):
 
 def parameters(job):
     """The weights as our cells have them."""
+    if job.cell == "LayerNormLSTM":
+        return job.weights
     two = job.cell == "GRU"
     return {name: job.weights[name] for name in ("Wx", "Wh", *(("bx", "bh") if two else ()))} | (
         {} if two else {"b": job.weights["bx"] + job.weights["bh"]}

@@ -14,7 +14,7 @@ from cases import Job
 from contestants import parameters
 from gpu_plan import MODES
 
-from xprnn.kernels import WALKS
+from xprnn.kernels import NORM_WALKS, WALKS
 
 
 class Refused(Exception):
@@ -55,18 +55,19 @@ class XPRNN:
     clock: Any
     says: tuple
     arithmetic: str
+    streams: int
 
     def prepare(self, paper):
         return paper.x.swapaxes(0, 1), paper.dy.swapaxes(0, 1), paper.lengths
 
     def infer(self, question):
         x, _, lengths = question
-        ask(self.kernel)
+        ask(self.kernel, self.streams)
         return self.model(x, lengths=lengths), None, {}
 
     def train(self, question):
         x, dy, lengths = question
-        ask(self.kernel)
+        ask(self.kernel, self.streams)
         y, _, tape = self.model.forward(x, lengths=lengths)
         dx, _, gradients = self.model.backward(tape, dy)
         return y, dx, gradients
@@ -81,18 +82,21 @@ class XPRNN:
         return found
 
 
-def ask(kernel):
-    """Let CuPy's arrays meet this kernel."""
-    from xprnn import kernels
+def ask(kernel, streams):
+    """Let CuPy's arrays meet this kernel, and work be done on so many streams."""
+    from xprnn import gpu, kernels
 
-    kernels.KERNELS["cuda"] = kernel
+    kernels.KERNELS["cuda"], gpu.STREAMS = kernel, streams
 
 
-def xprnn(case, weights, mode, place, storage=None):
-    """The kernel for GPUs, in the mode's precision."""
+def xprnn(case, weights, mode, place, storage=None, streams=1):
+    """The kernel for GPUs, in the mode's precision; the layer-normalized LSTM has one of its own."""
     from xprnn.kernels.cuda import CUDA
+    from xprnn.kernels.cuda_norm import CUDANorm
 
-    return _model(case, weights, place, CUDA(MODES[mode].precision, storage), storage or MODES[mode].arithmetic)
+    precision, arithmetic = MODES[mode].precision, storage or MODES[mode].arithmetic
+    kernel = CUDANorm(precision) if case.cell == "LayerNormLSTM" else CUDA(precision, storage)
+    return _model(case, weights, place, kernel, arithmetic, streams=streams)
 
 
 def stored(case, weights, mode, place):
@@ -100,12 +104,14 @@ def stored(case, weights, mode, place):
     return xprnn(case, weights, mode, place, MODES[mode].stored)
 
 
-def walked(walk, case, weights, mode, place):
+def walked(walk, case, weights, mode, place, streams=1):
     """The kernel for GPUs with a walk of its own, which runs where it is named; what it keeps goes with it."""
     from xprnn.kernels.cuda import CUDA
+    from xprnn.kernels.cuda_norm import CUDANorm
 
-    kernel = CUDA(MODES[mode].precision, walk=type(WALKS[walk])())
-    return _model(case, weights, place, kernel, MODES[mode].arithmetic, walk)
+    of, walks = (CUDANorm, NORM_WALKS) if case.cell == "LayerNormLSTM" else (CUDA, WALKS)
+    kernel = of(MODES[mode].precision, walk=type(walks[walk])())
+    return _model(case, weights, place, kernel, MODES[mode].arithmetic, walk, streams)
 
 
 def loop(case, weights, mode, place):
@@ -115,7 +121,7 @@ def loop(case, weights, mode, place):
     return _model(case, weights, place, loop, MODES[mode].arithmetic)
 
 
-def _model(case, weights, place, kernel, arithmetic, called="cuda"):
+def _model(case, weights, place, kernel, arithmetic, called="cuda", streams=1):
     import xprnn as xr
     from xprnn import cells, kernels
 
@@ -125,20 +131,23 @@ def _model(case, weights, place, kernel, arithmetic, called="cuda"):
         params = {str(n): {"forward": ours[n, 0], "backward": ours[n, 1]} for n in range(case.layers)}
     layer = getattr(xr, case.cell)(case.H, case.layers, bidirectional=case.directions == 2)
     model = xr.Model(layer, place.backend, input_shape=(None, case.D), params=params)
-    ask(kernel)
+    ask(kernel, streams)
     x = place.xp.zeros((1, case.B, case.D), dtype="float32")
     chosen = kernels.choose(getattr(cells, case.cell)(case.H), x, None)
     if place.device == "cuda" and chosen is not kernel:
         raise Refused(f"{kernel.walk.runs}; not {case} on this GPU")
     (name,) = {name for name, each in kernels.KERNELS.items() if each is chosen} - {"cuda"} or {"cuda"}
     if name == "cuda":
-        name = f"{called} {kernel.precision}{f', {kernel.storage}' if kernel.storage else ''}"
-    return XPRNN(case, model, kernel, place.clock, (name, name), arithmetic)
+        stored = f", {kernel.storage}" if case.cell != "LayerNormLSTM" and kernel.storage else ""
+        name = f"{called} {kernel.precision}{stored}{', 2 streams' * (streams > 1)}"
+    return XPRNN(case, model, kernel, place.clock, (name, name), arithmetic, streams)
 
 
 ALL = {
     "xprnn": xprnn, "16 bit": stored, "loop": loop, "torch": gpu_peers.torch, "packed": gpu_peers.packed,
     "jax": gpu_peers.jax, "limit": gpu_limit.limit, **{walk: functools.partial(walked, walk) for walk in WALKS},
+    "xprnn on 2 streams": functools.partial(xprnn, streams=2),
+    "cluster on 2 streams": functools.partial(walked, "cluster", streams=2),
 }  # fmt: skip
 
 

@@ -26,13 +26,14 @@ class Walk(NamedTuple):
     """What the gradients of one layer's one direction are sums of.
 
     x, h: what came in, (T, R, D), and the states before, (T, R, H). into_x, into_h: each gate's cotangent on either
-    side, (T, R, H).
+    side, (T, R, H). rest: what a cell has besides, by name, (T, R, n).
     """
 
     x: np.ndarray
     h: np.ndarray
     into_x: list
     into_h: list
+    rest: dict
 
 
 class Exam(NamedTuple):
@@ -65,7 +66,7 @@ class Cotangents:
 
     def __init__(self, weights, gates):
         self.gates = textbook.blocks(weights, gates)
-        self.h, self.sides = [], [([], []) for _ in range(gates)]
+        self.h, self.sides, self.rest = [], [([], []) for _ in range(gates)], {}
 
     def add(self, gate, x, h, dx_side, dh_side):
         """Keep a gate's of one step -> what it sends to x and to h."""
@@ -76,12 +77,17 @@ class Cotangents:
         Wx, Wh, _, _ = self.gates[gate]
         return dx_side @ Wx.T, dh_side @ Wh.T
 
+    def sum(self, **named):
+        """Keep what one step adds to the gradients of these names."""
+        for name, a in named.items():
+            self.rest.setdefault(name, []).append(a)
+
     def all(self, dx):
-        """dx, the states, and each gate's cotangents on the side of x and on that of h."""
+        """dx, the states, each gate's cotangents on the side of x and on that of h, and the rest by name."""
         into_x, into_h = zip(*self.sides, strict=True)
         x_sides = [_in_order(side) for side in into_x]
         h_sides = [a if same(x, h) else _in_order(h) for a, x, h in zip(x_sides, into_x, into_h, strict=True)]
-        return dx, _in_order(self.h), x_sides, h_sides
+        return dx, _in_order(self.h), x_sides, h_sides, {name: _in_order(a) for name, a in self.rest.items()}
 
 
 def same(some, others):
@@ -164,7 +170,8 @@ def _gradients(walk, rows):
         found["Wh"].append(h.T @ dh_side)
         found["bx"].append(dx_side.sum(axis=0))
         found["bh"].append(dh_side.sum(axis=0))
-    return {name: np.concatenate(parts, axis=-1) for name, parts in found.items()}
+    joined = {name: np.concatenate(parts, axis=-1) for name, parts in found.items()}
+    return joined | {name: flat(a).sum(axis=0) for name, a in walk.rest.items()}
 
 
 def errors(met, right):

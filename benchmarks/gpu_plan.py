@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from cases import Sizes
 
-from xprnn.kernels import WALKS
+from xprnn.kernels import NORM_WALKS, WALKS
 
 CELLS = ("LSTM", "GRU", "RNN")  # the most used first
 HIDDEN = (256, 64, 1024, 512, 128, 192)  # those between others last
@@ -32,7 +32,10 @@ MODES = {
 }
 FLOAT32 = tuple(MODES)[:3]
 # Each part's share of the time. What one leaves goes to those after it, so the longest comes last.
-SHARES = {"epoch": 0.09, "loop": 0.07, "jax": 0.1, "persistent": 0.05, "packed": 0.05, "shapes": 0.16, "table": 0.48}
+SHARES = {
+    "epoch": 0.09, "loop": 0.07, "norm": 0.04, "jax": 0.1, "persistent": 0.05, "packed": 0.05, "shapes": 0.18,
+    "table": 0.42,
+}  # fmt: skip
 
 
 class Case(NamedTuple):
@@ -97,7 +100,8 @@ def tiny(case):
 def walks(case):
     """xprnn's kernels that run where they are named, in the cases that each is for."""
     units = {"cluster": range(1, 513), "grid": range(512, 1281)}
-    return tuple(name for name in WALKS if name not in units or case.H in units[name])
+    there = NORM_WALKS if case.cell == "LayerNormLSTM" else WALKS
+    return tuple(name for name in there if name not in units or case.H in units[name])
 
 
 def _square(cell, B, H, T=STEPS, **more):
@@ -115,7 +119,8 @@ def _shapes():
     some = {"layers": 2}, {"directions": 2}, {"ragged": True}, {"T": 32}, {"T": 4096}
     for more, cell, mode in itertools.product(some, CELLS, FLOAT32):
         case = _square(cell, 32, 256, **more)
-        yield case, mode, ("xprnn", *walks(case), "packed" if case.ragged else "torch")
+        streams = ("xprnn on 2 streams", "cluster on 2 streams") * (case.layers * case.directions > 1)
+        yield case, mode, ("xprnn", *walks(case), *streams, "packed" if case.ragged else "torch")
 
 
 def _packed():
@@ -128,6 +133,13 @@ def _persistent():
     """Where torch takes cuDNN's persistent kernels, which it does in float16 alone."""
     for H, B in itertools.product((256, 512, 1024), (8, 32, 128)):
         yield _square("LSTM", B, H), "fp16", ("16 bit", "torch", "limit")
+
+
+def _norm():
+    """What cuDNN has not; the loop, which takes long, at the first size alone."""
+    for H, mode, B in itertools.product((256, 512, 128), FLOAT32, (32, 1)):
+        case = _square("LayerNormLSTM", B, H)
+        yield case, mode, ("xprnn", *walks(case), *("loop",) * (mode == "fp32" and H == 256))
 
 
 def _jax():
@@ -144,5 +156,6 @@ def _loop():
 
 
 _PARTS = {
-    "loop": _loop, "jax": _jax, "persistent": _persistent, "packed": _packed, "shapes": _shapes, "table": _table,
+    "loop": _loop, "norm": _norm, "jax": _jax, "persistent": _persistent, "packed": _packed, "shapes": _shapes,
+    "table": _table,
 }  # fmt: skip

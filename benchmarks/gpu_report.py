@@ -10,10 +10,11 @@ from gpu_plan import FLOAT32
 from report import compact, geometric_mean, those
 
 WALKS = ("cluster", "grid", "graph")
-OURS = ("xprnn", *WALKS, "16 bit", "loop")
+OURS = ("xprnn", *WALKS, "16 bit", "loop", "xprnn on 2 streams", "cluster on 2 streams")
 REFUSED = "Refused: "
 WORDS = {
-    "epoch": "An epoch of training", "loop": "Beside the loop on CuPy", "jax": "Beside jax.lax.scan",
+    "epoch": "An epoch of training", "loop": "Beside the loop on CuPy", "norm": "Layer normalization",
+    "jax": "Beside jax.lax.scan",
     "persistent": "Where cuDNN's persistent kernels run", "packed": "Beside torch on a PackedSequence",
     "shapes": "Other shapes", "table": "Sizes",
 }  # fmt: skip

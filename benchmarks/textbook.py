@@ -1,7 +1,8 @@
 """The cells as textbooks and EpyNN write them in NumPy: a loop over the steps, gate by gate, lists of what was saved.
 
 Here they are a contestant in float32, and in float64 the judge: they share no line with what they judge. Gates stand in
-the order i f g o and r z n; the GRU resets after the product. They run as well on CuPy's arrays, which NumPy's
+the order i f g o and r z n; the GRU resets after the product. The layer-normalized LSTM is for the judge alone: its two
+products have all gates at once, as one norm goes over them. They run as well on CuPy's arrays, which NumPy's
 functions hand on to CuPy.
 """
 
@@ -121,6 +122,52 @@ def _gru_back(weights, tape, dy, kind):
     return gradients.all(dx)
 
 
+def normal(v):
+    """Each row's (v - mean) / sqrt(variance + 1e-5), and what that was divided by."""
+    away = v - v.mean(axis=-1, keepdims=True)
+    width = np.sqrt((away * away).mean(axis=-1, keepdims=True) + 1e-5)
+    return away / width, width
+
+
+def normal_back(n, width, dn):
+    """The gradient of v from that of ``normal(v)``."""
+    return (dn - dn.mean(axis=-1, keepdims=True) - n * (dn * n).mean(axis=-1, keepdims=True)) / width
+
+
+def _norm_lstm(weights, x):
+    w, h, saved, ys = weights, _begin(weights, x), [], []
+    c = np.zeros_like(h)
+    for x_t in x:
+        (nx, x_width), (nh, h_width) = normal(x_t @ w["Wx"]), normal(h @ w["Wh"])
+        i, f, g, o = np.split(w["gx"] * nx + w["gh"] * nh + w["b"], 4, axis=-1)
+        i, f, g, o = sigmoid(i), sigmoid(f), np.tanh(g), sigmoid(o)
+        after = f * c + i * g
+        nc, c_width = normal(after)
+        t = np.tanh(w["gc"] * nc + w["bc"])
+        saved.append((h, c, (i, f, g, o), t, (nx, nh, nc), (x_width, h_width, c_width)))
+        h, c = o * t, after
+        ys.append(h)
+    return np.stack(ys), (x, saved)
+
+
+def _norm_lstm_back(weights, tape, dy, kind):
+    x, saved = tape
+    w, gradients = weights, kind(weights | {"bx": weights["b"], "bh": weights["b"]}, 1)
+    dh, dc, dx = 0, 0, np.empty_like(x)
+    for step in reversed(range(len(x))):
+        h, c, (i, f, g, o), t, (nx, nh, nc), (x_width, h_width, c_width) = saved[step]
+        dh = dh + dy[step]
+        dm = dh * o * (1 - t * t)
+        dc = dc + normal_back(nc, c_width, dm * w["gc"])
+        parts = dc * g * i * (1 - i), dc * c * f * (1 - f), dc * i * (1 - g * g), dh * t * o * (1 - o)
+        dz = np.concatenate(parts, axis=-1)
+        gradients.sum(gx=dz * nx, gh=dz * nh, gc=dm * nc, bx=dz, bc=dm)
+        sides = normal_back(nx, x_width, dz * w["gx"]), normal_back(nh, h_width, dz * w["gh"])
+        dx[step], dh = gradients.add(0, x[step], h, *sides)
+        dc = dc * f
+    return gradients.all(dx)
+
+
 class Gradients:
     """The weights' gradients, summed step by step."""
 
@@ -141,5 +188,5 @@ class Gradients:
         return dx, *(np.concatenate([gate[place] for gate in self.sums], axis=-1) for place in (0, 1))
 
 
-_FORWARD = {"RNN": _rnn, "LSTM": _lstm, "GRU": _gru}
-_BACKWARD = {"RNN": _rnn_back, "LSTM": _lstm_back, "GRU": _gru_back}
+_FORWARD = {"RNN": _rnn, "LSTM": _lstm, "GRU": _gru, "LayerNormLSTM": _norm_lstm}
+_BACKWARD = {"RNN": _rnn_back, "LSTM": _lstm_back, "GRU": _gru_back, "LayerNormLSTM": _norm_lstm_back}

@@ -249,8 +249,10 @@ def test_options_that_are_none():
 def test_arguments_that_do_not_fit_are_told():
     cell, x, kernel = cells.LSTM(3), np.ones((2, 3, 4)), emulated()
     p, s = cell.init(np.random.default_rng(0), 4), (np.zeros((3, 3)), np.zeros((3, 3)))
-    with pytest.raises(TypeError, match="does not run ProjectedLSTM"):
+    with pytest.raises(TypeError, match=r"does not run ProjectedLSTM.*; kernel='loop' runs every cell on any array"):
         scan(cells.ProjectedLSTM(3, 2), {}, x, kernel=kernel)
+    with pytest.raises(ValueError, match=r"x has the shape \(2, 0, 4\), and .* take one number or more; kernel='loop'"):
+        scan(cell, p, x[:, :0], kernel=kernel)
     with pytest.raises(ValueError, match=r"Wx has the shape \(5, 12\), expected \(4, 12\)"):
         scan(cell, p | {"Wx": np.ones((5, 12))}, x, kernel=kernel)
     with pytest.raises(TypeError, match="Wh holds numbers of dtype float32, expected float64"):

@@ -81,9 +81,11 @@ def test_what_it_takes():
     assert kernel.accepts(CELLS["biases"], x, None) and not kernel.accepts(CELLS["biases"], x[:, :0], None)
     for cell in (cells.LSTM(5), cells.Zoneout(CELLS["biases"], (0.1, 0.1))):
         assert not kernel.accepts(cell, x, None)
-        with pytest.raises(TypeError, match="does not run"):
+        with pytest.raises(TypeError, match=r"does not run .*; kernel='loop' runs every cell on any array"):
             kernel.forward(cell, {}, x, (), None, False)
     p, s = CELLS["biases"].init(np.random.default_rng(0), 4), (np.zeros((3, 5)),) * 2
+    with pytest.raises(ValueError, match=r"x has the shape \(2, 0, 4\), and .* take one number or more; kernel='loop'"):
+        kernel.forward(CELLS["biases"], p, x[:, :0], (s[0][:0], s[1][:0]), None, False)
     with pytest.raises(ValueError, match=r"gh has the shape \(5,\), expected \(20,\)"):
         kernel.forward(CELLS["biases"], p | {"gh": p["gc"]}, x, s, None, False)
 

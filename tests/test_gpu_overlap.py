@@ -1,6 +1,8 @@
 """Layers overlapped on two streams of a GPU: they give what they give one after the other, and wait for each other."""
 
+import gc
 import importlib.util
+import itertools
 from dataclasses import replace
 
 import numpy as np
@@ -41,6 +43,11 @@ def in_a_row(segment=None):
     return xr.Sequential(xr.Dropout(0.2), first, *between, second, twice, twice, xr.Dense(3))
 
 
+def shortened(segment=None):
+    first, second = xr.GRU(5, segment=segment), xr.LSTM(4, return_sequences=False, segment=segment)
+    return xr.Sequential(first, second, xr.Dropout(0.2), xr.Dense(3, "tanh"))
+
+
 def by_the_loop(segment=None):
     return xr.LayerNormLSTM((5, 4), dropout=0.3, segment=segment)
 
@@ -50,6 +57,7 @@ CASES = {
     "last output": (last, LENGTHS, "cuda", True),
     "last output of all steps": (last, None, "cuda", True),
     "in a row": (in_a_row, HOLES, "cuda", True),
+    "last output, then more": (shortened, LENGTHS, "cuda", False),
     "by the loop": (by_the_loop, HOLES, "loop", False),
 }
 
@@ -170,6 +178,30 @@ def test_what_is_overlapped_and_what_is_not(device, monkeypatch):
     assert not reach(one, one, x=x[:, :CHUNK, :]) and not reach(one, one, x=x[:, :, 0])
     monkeypatch.setattr(gpu, "DEVICES", ())
     assert not reach(one, one)
+
+
+@pytest.mark.parametrize("name", ["forward", "backward"])
+@pytest.mark.parametrize("at", [3, 4], ids=["on this stream", "beside"])
+def test_what_fails_in_the_middle_leaves_nothing(name, at, device, monkeypatch):
+    own, calls, walk = getattr(Direction, name), itertools.count(1), Graph(2)
+
+    def failing(self, *given):
+        if next(calls) == at:
+            raise MemoryError(f"on stream {device.emulated.order.lane}")
+        return own(self, *given)
+
+    choose(monkeypatch, device, "cuda", walk)
+    layer = xr.GRU((5, 4), dropout=0.3)
+    with monkeypatch.context() as broken:
+        broken.setattr(Direction, name, failing)
+        with pytest.raises(MemoryError, match="on stream ") as met:
+            trained(device, layer, HOLES)
+    order, where = device.emulated.order, int(str(met.value)[-1])
+    del met
+    walk.recordings.clear()
+    gc.collect()
+    assert where == (at == 4) and order.lane == 0 and not order.touched
+    trained(device, layer, HOLES)
 
 
 OVERLAP = "xprnn.layers.overlap"

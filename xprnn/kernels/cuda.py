@@ -13,7 +13,7 @@ from ..cells import GRU, LSTM, RNN, GRUResetBefore, PeepholeLSTM, Zoneout
 from ..cells.base import Cell
 from ..gpu import CUPY, PRECISIONS, Device
 from ..types import Array, Params
-from .cuda_job import ROOM, STORAGES, Job, Kind, check, copied, fit, job, rows
+from .cuda_job import OTHERS, ROOM, STORAGES, Job, Kind, check, check_filled, copied, fit, job, rows
 from .cuda_steps import STEPS
 from .cuda_stream import step
 from .cuda_walk import Tape, Walk, Wanted
@@ -139,6 +139,7 @@ class CUDA:
     def agree(self, cell: Cell, x: Array) -> None:
         """Raise TypeError or ValueError with what was met unless the cell can be run on x, an array of the device's."""
         kind = self._kind(cell)
+        check_filled(x)
         if self._dtype_refused(x):
             room = "float32 or float64" if self.storage is None else f"float32 where it is stored as {self.storage}"
             raise TypeError(f"x holds numbers of dtype {x.dtype}, and the kernel for GPUs takes {room}")
@@ -155,7 +156,7 @@ class CUDA:
     def _kind(self, cell: Cell) -> Kind:
         kind = kind_of(cell)
         if kind is None:
-            raise TypeError(f"the kernel for GPUs does not run {cell}")
+            raise TypeError(f"the kernel for GPUs does not run {cell}; {OTHERS}")
         return kind
 
 

@@ -14,6 +14,7 @@ ITEMS = REALS | {"?": "bool", "e": "unsigned short", "H": "unsigned short"}
 """What the sources hold in an array, by the letter of its dtype."""
 SLAB = 512
 """The rows that a block of threads sums."""
+OTHERS = "kernel='loop' runs every cell on any array"
 ROOM = 1 << 26
 """The numbers of x's part of the gates that are made at a time where no way back follows."""
 
@@ -153,6 +154,12 @@ def check(device: Device, kind: Kind, H: int, p: Params, x: Array, s: tuple, mas
         fit(device, "the state", a, (B, H), x.dtype)
     if mask is not None:
         fit(device, "the mask", mask, (*x.shape[:-1], 1), "bool")
+
+
+def check_filled(x: Array) -> None:
+    """Raise ValueError where x holds nothing: there is no launch of no blocks."""
+    if 0 in x.shape:
+        raise ValueError(f"x has the shape {x.shape}, and the kernels for GPUs take one number or more; {OTHERS}")
 
 
 def fit(device: Device, name: str, a: Array, shape: tuple[int, ...], dtype: Any) -> None:

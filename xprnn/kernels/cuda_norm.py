@@ -11,7 +11,7 @@ from ..cells import LayerNormLSTM
 from ..cells.base import Cell
 from ..gpu import CUPY, Device
 from ..types import Array, Params
-from .cuda_job import Job, check, copied, dense, fit, job, or_null, rows
+from .cuda_job import OTHERS, Job, check, check_filled, copied, dense, fit, job, or_null, rows
 from .cuda_norm_steps import NormSteps, launcher, threads
 from .cuda_norm_walk import KIND, Cotangents, Gains, NormWalk, Tape
 from .cuda_walk import Wanted
@@ -39,6 +39,7 @@ class CUDANorm:
     def agree(self, cell: Cell, x: Array) -> None:
         """Raise TypeError or ValueError with what was met unless the cell can be run on x, an array of the device's."""
         _own(cell)
+        check_filled(x)
         if x.dtype.char not in "fd":
             raise TypeError(f"x holds numbers of dtype {x.dtype}, and the kernel for GPUs takes float32 or float64")
         met = self.walk.refusal(self._wanted(cell, x))
@@ -134,5 +135,5 @@ def _hoisted(work: Job, gains: Gains, tape: Tape, d: Cotangents, dp: Params) -> 
 
 def _own(cell: Cell) -> LayerNormLSTM:
     if type(cell) is not LayerNormLSTM:
-        raise TypeError(f"the kernel for the layer-normalized LSTM on GPUs does not run {cell}")
+        raise TypeError(f"the kernel for the layer-normalized LSTM on GPUs does not run {cell}; {OTHERS}")
     return cell

@@ -20,15 +20,15 @@ def forward(places: list[Place], x: Array, ctx: Context) -> tuple[Array, list[St
     while len(ends) < len(places):
         layer, p, state, key = places[len(ends)]
         count = overlap.reach(places, len(ends), x) or 1
+        after = places[len(ends) + count - 1].layer.mask_after(x, ctx.mask)
         if count > 1:
             x, some, tape = overlap.forward(places[len(ends) : len(ends) + count], x, ctx)
             ends += some
         else:
-            after = layer.mask_after(x, ctx.mask)
             x, end, tape = layer.forward(p, x, state, ctx if key is None else ctx._replace(key=key))
-            if after is not ctx.mask:
-                ctx = ctx._replace(mask=after)
             ends.append(end)
+        if after is not ctx.mask:
+            ctx = ctx._replace(mask=after)
         links.append((count, tape))
     return x, ends, links
 
