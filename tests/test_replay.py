@@ -58,7 +58,7 @@ def same(step, *options, **named):
         patch.setattr(replay, "FEW", 1)
         patch.setattr(replay, "plain", counted)
         met, wanted = (
-            one(np, step, s, tuple(None if a is None else a.copy() for a in slabs), *flags)
+            one(np, step, tuple(a.copy() for a in s), tuple(None if a is None else a.copy() for a in slabs), *flags)
             for one in (replay.walk, walk.walk)
         )
     for a, b in zip(tree.flatten({"r": met}).values(), tree.flatten({"r": wanted}).values(), strict=True):
@@ -109,9 +109,21 @@ def functions(s, at):
     return (0.5 * a, np.exp(-abs(c)) + a[0:1]), (a[1], u > 0, np.sum(a, axis=0))
 
 
+def arrays_of_its_own(s, at):
+    a = np.ones_like(at[0])
+    z = s[0] * a
+    a += 1
+    z = np.where(z > 0, a, z) - np.concat([a[:, :2], z[:, 2:]], axis=-1)
+    a *= 0.25
+    z[1:] += a[0]
+    z[:1] = a[0]
+    a -= 1
+    return (np.maximum(z, a) if isinstance(z, np.ndarray) else z, s[1]), (a,)
+
+
 @pytest.mark.parametrize("kept", [0, 1, 2])
 @pytest.mark.parametrize("reverse", [False, True])
-@pytest.mark.parametrize("step", [in_place, turned, unchanged, one_for_all, functions])
+@pytest.mark.parametrize("step", [in_place, turned, unchanged, one_for_all, functions, arrays_of_its_own])
 def test_what_steps_may_do_is_written_down(step, reverse, kept):
     assert same(step, 5, reverse, kept)
     assert same(step, 4, reverse, kept)
@@ -138,7 +150,13 @@ DEPENDENT = {
     "transposed": lambda h: (h.T * h[:, 0]).T,
     "iteration": lambda h: np.stack([*h]),
     "words": lambda h: h * len(f"{h}"),
-    "own kind": lambda h: h if isinstance(h, np.ndarray) else None,
+    "caught": lambda h: caught(h),
+    "condition of numbers": lambda h: np.where(h, h, b),
+    "errstate": lambda h: ignoring(h),
+    "sum of all": lambda h: twice_the_sum(h),
+    "state in place": lambda h: operator_into(h, 1.0),
+    "another class": lambda h: h * b.view(Other),
+    "into a given array": lambda h: np.sum(h, axis=0, out=h[0] * 1.0) + h,
     "list": lambda h: h + np.array(h.tolist()),
     "out of constants": lambda h: np.add(h, h, out=np.zeros((3, 4))),
     "into constants": lambda h: operator_into(np.zeros((3, 4)), h),
@@ -155,6 +173,28 @@ DEPENDENT = {
 def operator_into(a, h):
     a += h
     return a
+
+
+def caught(h):
+    try:
+        return h * np.var(h, axis=-1, keepdims=True)
+    except TypeError:
+        return 2 * h
+
+
+def ignoring(h):
+    with np.errstate(under="ignore", over="ignore"):
+        return np.tanh(h)
+
+
+def twice_the_sum(h):
+    total = before = np.sum(h)
+    total += 1
+    return h * before
+
+
+class Other(np.ndarray):
+    """Not NumPy's own class."""
 
 
 def set_last(h):
@@ -180,6 +220,13 @@ def test_a_step_that_is_wrong_says_so(monkeypatch):
     s, slabs, *flags = drawn()
     with pytest.raises(ValueError, match="matmul"):
         replay.walk(np, lambda s, at: ((s[0] @ np.ones((5, 5)), s[1]), ()), s, slabs, *flags)
+
+
+def test_what_numbers_raise_late_is_raised():
+    s, slabs, *flags = drawn(steps=400)
+    for one in (replay.walk, walk.walk):
+        with np.errstate(over="raise"), pytest.raises(FloatingPointError, match="overflow encountered in multiply"):
+            one(np, lambda s, at: ((s[0] * 10, s[1]), ()), s, slabs, *flags)
 
 
 @pytest.mark.parametrize("steps, times", [(replay.FEW - 1, replay.FEW - 1), (replay.FEW, 1)])

@@ -21,7 +21,8 @@ class Cell(ABC):
     Nothing that comes in is changed, but for one thing: ``step_vjp`` may write into what ``linearize`` has made, and
     return that as its delta (``project_vjp`` then looks at the delta only). Where arrays cannot be written to,
     ``a += b`` makes a new ``a``: in place is always a permission. ``step`` and ``step_vjp`` do the same at every time:
-    where nothing hangs on an array's numbers, the loop on NumPy runs them once and does again what they have done.
+    where nothing hangs on an array's numbers, the loop on NumPy runs them once and does again what they have done. So
+    they draw no random numbers, count no calls, and leave a matrix as it is once they have multiplied by it.
     Names in ``p`` are the cell's own, but for "keep", which is recurrent dropout's, and "state0", "state1", ..., which
     are a learned initial state's.
     """

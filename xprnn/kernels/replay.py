@@ -13,11 +13,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
 
+from ..arrays import is_numpy
 from ..types import Array, Namespace
 from .walk import Step, Walked
 from .walk import walk as plain
 
-FEW = 20
+FEW = 25
 """Fewer steps are sooner done than written down."""
 
 NUMBERS = {int, float}
@@ -26,8 +27,12 @@ BY_NAME = (np.maximum, np.minimum)
 REDUCTIONS = (np.mean, np.sum, np.max, np.min)
 
 
-def refuse(*arguments: Any, **options: Any) -> Any:
-    """Raise what ends the writing: an answer could hang on numbers, which are others at other times."""
+def refuse(note: "Note", *arguments: Any, **options: Any) -> Any:
+    """End the writing: an answer could hang on numbers, which are others at other times.
+
+    Where the step catches the error and goes on without, the empty line says that it was refused.
+    """
+    note.lines.append(())
     raise TypeError("a step that is being written down has no numbers, only arithmetic and views")
 
 
@@ -56,10 +61,10 @@ class Note(NDArrayOperatorsMixin):
     def __getitem__(self, key: Any) -> "Note":
         key = key if type(key) is tuple else (key,)
         if not VIEWS.issuperset(map(type, key)):
-            refuse()
+            refuse(self)
         view = self.value[key]
         if view.ndim == 0:  # a number
-            refuse()
+            refuse(self)
         return Note(self.lines, view, self if self.whole is None else self.whole, (*self.path, key))
 
     def __setitem__(self, key: Any, a: Any) -> None:
@@ -67,20 +72,24 @@ class Note(NDArrayOperatorsMixin):
         if type(a) is Note and a.whole is view.whole and a.path == view.path:
             return  # of a[key] += b, whose sum is there
         np.copyto(view.value, _value(a))
-        self.lines.append((np.copyto, view, a))
+        self._line(np.copyto, view, self._now(a))
 
     def __array_ufunc__(self, function: Any, method: str, *inputs: Any, out: Any = None, **options: Any) -> "Note":
         # The operator ** knows shortcuts that NumPy's function does not.
         if method != "__call__" or options or function.nout > 1 or function is np.power:
-            refuse()
+            refuse(self)
+        if out is not None and type(out[0]) is not Note:
+            refuse(self)
         values = [_value(a) for a in inputs]
         if not NUMBERS.isdisjoint(map(type, inputs)):  # an array is sooner read
             kind = np.result_type(*values)
             inputs = tuple(np.asarray(a, kind) if type(a) in NUMBERS else a for a in inputs)
             values = [_value(a) for a in inputs]
+        if function is not np.matmul:  # whose arrays are parameters, and large
+            inputs = tuple(map(self._now, inputs))
         if out is not None:
             function(*values, out=out[0].value)
-            self.lines.append((_into(function) if function in BY_NAME else function, *inputs, out[0]))
+            self._line(_into(function) if function in BY_NAME else function, *inputs, out[0])
             return out[0]
         made = function(*values)
         if function is np.matmul and values[0].ndim == values[1].ndim == 2:
@@ -89,37 +98,52 @@ class Note(NDArrayOperatorsMixin):
 
     def __array_function__(self, function: Callable, types: Any, inputs: tuple, options: dict) -> Any:
         first, *rest = inputs
-        if function in (np.zeros_like, np.ones_like):
+        if function in (np.zeros_like, np.ones_like) and type(first) is Note:
             return function(first.value, *rest, **options)
         if function is np.concat and not rest and options.keys() == {"axis"}:
             made = np.concat([_value(a) for a in first], **options)
-            return self._made(made, np.concat, tuple(first), options["axis"])
-        if function is np.where and len(rest) == 2:
-            made = Note(self.lines, np.where(*map(_value, inputs)))
-            self.lines += [(np.copyto, made, rest[1]), (np.copyto, made, rest[0], "same_kind", first)]
+            return self._made(made, np.concat, tuple(map(self._now, first)), options["axis"])
+        if function is np.where and len(rest) == 2 and np.asarray(_value(first)).dtype == bool:
+            made, (rows, a, b) = Note(self.lines, np.where(*map(_value, inputs))), map(self._now, inputs)
+            self._line(np.copyto, made, b)
+            self._line(np.copyto, made, a, "same_kind", rows)
             return made
-        if function in REDUCTIONS:
+        if function in REDUCTIONS and type(first) is Note and len(rest) < 2 and options.keys() <= {"axis", "keepdims"}:
             return self._made(function(first.value, *rest, **options), _into(function, *rest, **options), first)
-        return refuse()
+        return refuse(self)
 
     def _made(self, made: Array, function: Callable, *operands: Any) -> "Note":
-        note = Note(self.lines, np.asarray(made))
-        self.lines.append((function, *operands, note))
+        if np.ndim(made) == 0:  # a number
+            refuse(self)
+        note = Note(self.lines, made)
+        self._line(function, *operands, note)
         return note
+
+    def _line(self, *line: Any) -> None:
+        self.lines.append((np.geterr(), *line))
+
+    def _now(self, a: Any) -> Any:
+        """An operand as it is now: an array that the step made without notes it may change afterwards."""
+        if type(a) is np.ndarray:
+            return a.copy("K")
+        return a if type(a) is Note or isinstance(a, (int, float, np.generic)) else refuse(self)
 
     shape = property(lambda self: self.value.shape)
     dtype = property(lambda self: self.value.dtype)
     ndim = property(lambda self: self.value.ndim)
     __hash__ = object.__hash__
-    __getattr__ = __array__ = __bool__ = __str__ = __reduce_ex__ = refuse
+    __class__ = property(lambda self: np.ndarray)
+    __getattr__ = __array__ = __bool__ = __str__ = __reduce_ex__ = __len__ = __float__ = __int__ = __index__ = refuse
 
 
 def walk(xp: Namespace, step: Step, s: tuple, slabs: tuple, T: int, reverse: bool, kept: int) -> Walked:
     """What ``walk.walk`` does, by which it is done where there are few steps or they cannot be written down."""
+    if T < FEW or not all(a is None or is_numpy(a) for a in (*s, *slabs)):
+        return plain(xp, step, s, slabs, T, reverse, kept)
     lines: list = []
-    old = tuple([Note(lines, a) for a in s])
+    old = tuple([Note(lines, np.broadcast_to(a, a.shape)) for a in s])  # which is not to be written to
     at = tuple([a if a is None else Note(lines, a[0].copy()) for a in slabs])
-    written = None if T < FEW else _write(step, old, at)
+    written = _write(step, old, at, lines)
     if written is None:
         lines.clear()
         return plain(xp, step, s, slabs, T, reverse, kept)
@@ -149,14 +173,17 @@ def walk(xp: Namespace, step: Step, s: tuple, slabs: tuple, T: int, reverse: boo
     return tuple(a.copy() for a in ends), tuple(states[:kept]), tuple(left)
 
 
-def _write(step: Step, old: tuple, at: tuple) -> tuple[tuple, tuple] | None:
+def _write(step: Step, old: tuple, at: tuple, lines: list) -> tuple[tuple, tuple] | None:
     """The state after the step and what it leaves, as notes; None where it cannot be written down."""
     try:
         new, outs = step(old, at)
+        alike = [(a.shape, a.dtype) for a in old] == [(_value(a).shape, _value(a).dtype) for a in new]
+        arrays = all(is_numpy(_value(a)) and _value(a).ndim for a in (*new, *outs))
     except Exception:  # notes are no arrays: what is wrong in the step itself is raised again by the plain walk
         return None
-    alike = [(a.shape, a.dtype) for a in old] == [(_value(a).shape, _value(a).dtype) for a in new]
-    return (new, outs) if alike and all(np.ndim(_value(a)) for a in outs) else None
+    # All is done under the errstate that the walk finds: a step may not have one of its own.
+    errors = np.geterr()
+    return (new, outs) if alike and arrays and all(line and line[0] == errors for line in lines) else None
 
 
 def _keep(lines: list, a: Any, place: Place) -> None:
@@ -166,7 +193,7 @@ def _keep(lines: list, a: Any, place: Place) -> None:
         return
     copy = Note(lines, _value(a))
     copy.place = place
-    lines.append((np.copyto, copy, a))
+    lines.append((None, np.copyto, copy, a))
 
 
 def _calls(lines: list) -> list[Iterator]:
@@ -190,7 +217,7 @@ def _calls(lines: list) -> list[Iterator]:
     def operand(a: Any) -> Iterator:
         return zip(*map(source, a), strict=False) if type(a) is tuple else source(a)
 
-    return [map(function, *map(operand, operands)) for function, *operands in lines]
+    return [map(function, *map(operand, operands)) for _, function, *operands in lines]
 
 
 def _view(rows: Array, path: tuple) -> Array:
