@@ -99,7 +99,8 @@ class Direction(Layer):
         return y, end, (cell_p, tape, state is None, end, any_step)
 
     def step(self, p: Params, x: Array, state: State) -> tuple[Array, State]:
-        x = self._with_zones(namespace(x), x, None)
+        if self.cell.zoneout:
+            x = self._with_zones(namespace(x), x, None)
         s = self._initial(namespace(x), p, x[None, ...]) if state is None else state
         cell_p = {name: a for name, a in p.items() if name not in self._begin()} if self.learn_state else p
         return choose(self.cell, x, None).step(self.cell, cell_p, x, s)
