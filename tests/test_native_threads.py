@@ -135,5 +135,16 @@ def test_an_error_beside_another():
 
 def test_context_beside():
     """What a context variable says holds on the other thread too, NumPy's handling of errors among them."""
+    begun = threading.Event()
+
+    def first():
+        assert begun.wait(30)  # or this thread might do both
+        return threading.get_ident(), np.geterr()["over"]
+
+    def second():
+        begun.set()
+        return threading.get_ident(), np.geterr()["over"]
+
     with np.errstate(over="raise"):
-        assert [one["over"] for one in cpu.CPU(2).both(np.geterr, np.geterr)] == ["raise", "raise"]
+        (here, one), (there, other) = cpu.CPU(2).both(first, second)
+    assert here != there and one == other == "raise"
