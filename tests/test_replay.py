@@ -91,6 +91,10 @@ def turned(s, at):
     return (s[1], s[0] + at[0]), (s[0], s[0])
 
 
+def alone(s, at):
+    return (s[0] @ W, s[1] * s[0]), ()
+
+
 def unchanged(s, at):
     return s, (at[0], np.zeros((3, 4)), 1.5 * at[1])
 
@@ -137,7 +141,7 @@ def joined(s, at):
 
 @pytest.mark.parametrize("kept", [0, 1, 2])
 @pytest.mark.parametrize("reverse", [False, True])
-@pytest.mark.parametrize("step", [in_place, turned, unchanged, one_for_all, functions, arrays_of_its_own, joined])
+@pytest.mark.parametrize("step", [in_place, turned, alone, unchanged, one_for_all, functions, arrays_of_its_own, joined])
 def test_what_steps_may_do_is_written_down(step, reverse, kept):
     assert same(step, 5, reverse, kept)
     assert same(step, 4, reverse, kept)
@@ -170,22 +174,24 @@ DEPENDENT = {
     "transposed": lambda h: (h.T * h[:, 0]).T,
     "iteration": lambda h: np.stack([*h]),
     "words": lambda h: h * len(f"{h}"),
-    "caught": lambda h: caught(h),
+    "caught": lambda h: caught(h, lambda: h * np.var(h, axis=-1, keepdims=True)),
     "condition of numbers": lambda h: np.where(h, h, b),
     "errstate": lambda h: ignoring(h),
+    "sum": lambda h: h * np.sum(h),
+    "sum by name": lambda h: caught(h, lambda: np.sum(a=h, axis=0)),
     "sum of all": lambda h: twice_the_sum(h),
     "state in place": lambda h: operator_into(h, 1.0),
     "another class": lambda h: h * b.view(Other),
     "into a given array": lambda h: np.sum(h, axis=0, out=h[0] * 1.0) + h,
     "list": lambda h: h + np.array(h.tolist()),
-    "out of constants": lambda h: np.add(h, h, out=np.zeros((3, 4))),
+    "out of constants": lambda h: caught(h, lambda: np.add(h, h, out=np.zeros((3, 4)))),
     "into constants": lambda h: operator_into(np.zeros((3, 4)), h),
     "reduction": lambda h: h + np.add.reduce(h, axis=0),
     "other shape": lambda h: h[:1] * np.ones((2, 1, 1)),
     "outer": lambda h: np.add.outer(h, b[0, :1])[..., 0],
     "options": lambda h: np.add(h, 0.1, dtype="float32"),
-    "product with a list": lambda h: h @ W.tolist(),
-    "all in one row": lambda h: np.concat([h, h], axis=None)[:4],
+    "product with a list": lambda h: caught(h, lambda: h @ W.tolist()),
+    "all in one row": lambda h: caught(h, lambda: np.concat([h, h], axis=None)[:4]),
     "two results": lambda h: np.modf(h)[0],
     "set by numbers": lambda h: set_last(h + 1),
     "copy": lambda h: copy.copy(h) + h,
@@ -197,10 +203,10 @@ def operator_into(a, h):
     return a
 
 
-def caught(h):
+def caught(h, function):
     try:
-        return h * np.var(h, axis=-1, keepdims=True)
-    except TypeError:
+        return function()
+    except (TypeError, ValueError, AttributeError):
         return 2 * h
 
 

@@ -135,7 +135,7 @@ class Note(NDArrayOperatorsMixin):
         return Note(self.lines, a)
 
     def __array_function__(self, function: Callable, types: Any, inputs: tuple, options: dict) -> Any:
-        first, *rest = inputs
+        first, *rest = inputs or refuse(self)
         if function in (np.zeros_like, np.ones_like) and type(first) is Note:
             return function(first.value, *rest, **options)
         if function is np.concat and not rest and options.keys() == {"axis"} and type(options["axis"]) is int:
