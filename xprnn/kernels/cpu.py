@@ -108,14 +108,18 @@ class CPU:
     def step(self, cell: Cell, p: Params, x: Array, s: tuple) -> tuple[Array, tuple]:
         """One step x (B, D) from the state s -> y (B, H), an array of its own, the next state.
 
-        It is all that a stream waits for, so it does ``forward``'s work with the least ado.
+        It is all that a stream waits for, so it does ``forward``'s work with the least ado. Tensors of torch go through
+        it as the NumPy arrays that share their memory.
         """
-        xp, h = namespace(x), s[0]
-        y, end = xp.empty_like(h), tuple(map(xp.empty_like, s))
-        arrays = (x[None, ...], None, *_weights(p), *_pair(s), *_pair(end), y[None, ...], None, None)
-        numbers = (self.instructions or INSTRUCTIONS[0], _kind(cell), 1, False, _format(x), 1, *x.shape, h.shape[1])
-        _native.forward(*numbers, *_buffers(x, arrays))
-        return y, end
+        if not is_numpy(x):
+            weights, shared = {name: a.numpy() for name, a in p.items()}, namespace(x).from_numpy
+            y, end = self.step(cell, weights, x.numpy(), tuple([a.numpy() for a in s]))
+            return shared(y), tuple(map(shared, end))
+        h, c = _pair(s)
+        empty, shape, dtype = namespace(x).empty, h.shape, h.dtype
+        y, h_end, c_end = empty(shape, dtype), empty(shape, dtype), None if c is None else empty(shape, dtype)
+        _native.step(self._instructions(), _kind(cell), x, None, *_weights(p), h, c, y, h_end, c_end)
+        return y, (h_end,) if c is None else (h_end, c_end)
 
     def backward(self, cell: Cell, p: Params, tape: Tape, dys: Array | None, ds: tuple) -> tuple[Array, tuple, Params]:
         """Walk back from the cotangents of ys (None: zero) and of the last state -> dx, ds, dp."""
