@@ -139,7 +139,7 @@ def test_a_step_that_does_not_fit_is_told():
         ((p | {"b": np.ones(13)}, x, s), r"bx has the shape \(13\), expected \(12\)"),
         ((p, x, (s[0], s[1][:1])), r"c has the shape \(1, 3\), expected \(2, 3\)"),
         ((p, x[:1], s), r"h has the shape \(2, 3\), expected \(1, 3\)"),
-        ((p, x[None], s), r"a step is x \(B, D\), from a state of \(B, H\)"),
+        ((p, x[None], s), r"x of a step is \(B, D\), not of 3 axes"),
         ((p, x.astype(int), s), "the format is f or d"),
     ):
         with pytest.raises(ValueError, match=message):

@@ -51,11 +51,11 @@ Sizes sizes_said(PyObject* const* a) {
             integer(a[Place::D]), integer(a[Place::H])};
 }
 
-// Those of a step x (B, D) from the state h (B, H): what these arrays are.
-Sizes sizes_met(long kind, PyObject* x, PyObject* h) {
-    const View from(x), to(h);
-    if (from.ndim != 2 || to.ndim != 2) raise(PyExc_ValueError, "a step is x (B, D), from a state of (B, H)");
-    return {kind, from.letter(), 1, from.shape[0], from.shape[1], to.shape[1]};
+// Those of a step x (B, D).
+Sizes sizes_of_step(long kind, long H, PyObject* x) {
+    const View view(x);
+    if (view.ndim != 2) raise(PyExc_ValueError, "x of a step is (B, D), not of " + std::to_string(view.ndim) + " axes");
+    return {kind, view.letter(), 1, view.shape[0], view.shape[1], H};
 }
 
 // The inputs and parameters, held.
@@ -214,10 +214,10 @@ PyObject* forward(PyObject*, PyObject* const* a, Py_ssize_t count) {
 
 PyObject* step(PyObject*, PyObject* const* a, Py_ssize_t count) {
     return guarded([&] {
-        expect(count, 2 + REST + 5);
+        expect(count, 3 + REST + 5);
         const Kernels& kernels = kernels_called(a[0]);
-        PyObject* const* inputs = a + 2;
-        const Sizes n = sizes_met(integer(a[1]), inputs[X], inputs[REST]);
+        PyObject* const* inputs = a + 3;
+        const Sizes n = sizes_of_step(integer(a[1]), integer(a[2]), inputs[X]);
         if (n.format == 'f') step_as<float>(kernels.forward_float, inputs, n);
         else step_as<double>(kernels.forward_double, inputs, n);
         Py_RETURN_NONE;
