@@ -148,8 +148,11 @@ def test_a_step_of_another_shape_is_looked_at(backend):
     a, model = Arrays(backend), recurrent(backend)
     stream = model.stream()
     near(stream(a.x[:, 0, ...]), model(a.x)[:, 0, ...])
-    with pytest.raises(ValueError, match="state"):
-        stream(a.x[0, 0, :])  # a single sequence, after a batch
+    for other in (a.x[0, 0, :], a.x[:1, 0, :]):  # a single sequence, or fewer, after a batch
+        with pytest.raises(ValueError, match=r"state\[.* has the shape"):
+            stream(other)
+    with pytest.raises(ValueError, match="x has the shape"):
+        stream(a.x[:, 0, 1:])
     near(stream(a.x[:, 1, ...]), model(a.x)[:, 1, ...])
     stream.reset()
     near(stream(a.x[0, 0, :]), model(a.x)[0, 0, :])
