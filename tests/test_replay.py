@@ -139,9 +139,12 @@ def joined(s, at):
     return (rows, wide), (np.concat([u[:2], a, v[..., :]], axis=-2), signs)
 
 
+STEPS = [in_place, turned, alone, unchanged, one_for_all, functions, arrays_of_its_own, joined]
+
+
 @pytest.mark.parametrize("kept", [0, 1, 2])
 @pytest.mark.parametrize("reverse", [False, True])
-@pytest.mark.parametrize("step", [in_place, turned, alone, unchanged, one_for_all, functions, arrays_of_its_own, joined])
+@pytest.mark.parametrize("step", STEPS)
 def test_what_steps_may_do_is_written_down(step, reverse, kept):
     assert same(step, 5, reverse, kept)
     assert same(step, 4, reverse, kept)
