@@ -7,7 +7,10 @@ time after the other, and what a walk keeps is written where it is kept.
 """
 
 import itertools
-from collections.abc import Callable, Iterator
+import operator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextvars import copy_context
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,10 +24,20 @@ from .walk import walk as plain
 FEW = 25
 """Fewer steps are sooner done than written down."""
 
+STRETCH = 512
+"""For so many steps the views are made at once, which is sooner than one by one; an even number."""
+
 NUMBERS = {int, float}
 VIEWS = {int, slice, type(None), type(...)}
-BY_NAME = (np.maximum, np.minimum)
 REDUCTIONS = (np.mean, np.sum, np.max, np.min)
+
+
+def _into(function: Callable, *more: Any, **options: Any) -> Callable:
+    """``function`` with the array that it writes to as its last argument."""
+    return lambda *operands: function(*operands[:-1], *more, **options, out=operands[-1])
+
+
+BY_NAME = {function: _into(function) for function in (np.maximum, np.minimum)}
 
 
 def refuse(note: "Note", *arguments: Any, **options: Any) -> Any:
@@ -37,11 +50,23 @@ def refuse(note: "Note", *arguments: Any, **options: Any) -> Any:
 
 
 class Place(NamedTuple):
-    """Where an array of the step is: in one of the rows after the other, from the second on where it is ``late``."""
+    """Where an array of the step is: in one of the rows after the other, from the second on where it is ``late``.
+
+    in_turn: there are only two, the one and the other in turn.
+    """
 
     rows: Array
-    through: Callable[[Array], Iterator] = iter
+    in_turn: bool = False
     late: bool = False
+
+
+def _operators(function: Callable) -> tuple[Callable, Callable, Callable]:
+    """``function``'s operator on a note: from its left, from its right, in place; by way of NumPy it takes longer."""
+    return (
+        lambda note, a: note._done(function, note, a),
+        lambda note, a: note._done(function, a, note),
+        lambda note, a: note._done(function, note, a, out=note),
+    )
 
 
 class Note(NDArrayOperatorsMixin):
@@ -71,56 +96,77 @@ class Note(NDArrayOperatorsMixin):
         view = self[key]
         if type(a) is Note and a.whole is view.whole and a.path == view.path:
             return  # of a[key] += b, whose sum is there
-        np.copyto(view.value, _value(a))
-        self._line(np.copyto, view, self._now(a))
+        view.value[...] = _value(a)
+        self._line(operator.setitem, view, ..., self._now(a))
 
     def __array_ufunc__(self, function: Any, method: str, *inputs: Any, out: Any = None, **options: Any) -> "Note":
         # The operator ** knows shortcuts that NumPy's function does not.
         if method != "__call__" or options or function.nout > 1 or function is np.power:
             refuse(self)
-        if out is not None and type(out[0]) is not Note:
+        return self._done(function, *inputs, out=out and out[0])
+
+    __add__, __radd__, __iadd__ = _operators(np.add)
+    __sub__, __rsub__, __isub__ = _operators(np.subtract)
+    __mul__, __rmul__, __imul__ = _operators(np.multiply)
+    __matmul__, __rmatmul__, __imatmul__ = _operators(np.matmul)
+
+    def _done(self, function: Any, *inputs: Any, out: Any = None) -> "Note":
+        """What ``function`` makes of the inputs, in ``out`` where that is given."""
+        notes = [a if type(a) is Note else self._given(a, function, inputs) for a in inputs]
+        values = [note.value for note in notes]
+        if out is None:
+            if function is np.matmul and values[0].ndim == values[1].ndim == 2:
+                function = np.ndarray.dot  # the same, and sooner begun
+            return self._made(function(*values), BY_NAME.get(function, function), *notes)
+        if type(out) is not Note:
             refuse(self)
-        values = [_value(a) for a in inputs]
-        if not NUMBERS.isdisjoint(map(type, inputs)):  # an array is sooner read
-            kind = np.result_type(*values)
-            inputs = tuple(np.asarray(a, kind) if type(a) in NUMBERS else a for a in inputs)
-            values = [_value(a) for a in inputs]
-        if function is not np.matmul:  # whose arrays are parameters, and large
-            inputs = tuple(map(self._now, inputs))
-        if out is not None:
-            function(*values, out=out[0].value)
-            self._line(_into(function) if function in BY_NAME else function, *inputs, out[0])
-            return out[0]
-        made = function(*values)
-        if function is np.matmul and values[0].ndim == values[1].ndim == 2:
-            function = np.dot  # the same, and sooner begun
-        return self._made(made, _into(function) if function in BY_NAME else function, *inputs)
+        function(*values, out=out.value)
+        self._line(BY_NAME.get(function, function), *notes, out)
+        return out
+
+    def _given(self, a: Any, function: Any, inputs: tuple) -> "Note":
+        """A note of the input that is none: an array, or a number, which is sooner read as one."""
+        if type(a) in NUMBERS:
+            a = np.asarray(a, np.result_type(*map(_value, inputs)))
+        elif function is not np.matmul:  # whose arrays are parameters, and large
+            a = self._now(a)
+        elif type(a) is not np.ndarray:
+            refuse(self)
+        return Note(self.lines, a)
 
     def __array_function__(self, function: Callable, types: Any, inputs: tuple, options: dict) -> Any:
-        first, *rest = inputs
+        first, *rest = inputs or refuse(self)
         if function in (np.zeros_like, np.ones_like) and type(first) is Note:
             return function(first.value, *rest, **options)
-        if function is np.concat and not rest and options.keys() == {"axis"}:
-            made = np.concat([_value(a) for a in first], **options)
-            return self._made(made, np.concat, tuple(map(self._now, first)), options["axis"])
+        if function is np.concat and not rest and options.keys() == {"axis"} and type(options["axis"]) is int:
+            return self._joined(first, options["axis"])
         if function is np.where and len(rest) == 2 and np.asarray(_value(first)).dtype == bool:
             made, (rows, a, b) = Note(self.lines, np.where(*map(_value, inputs))), map(self._now, inputs)
-            self._line(np.copyto, made, b)
+            self._line(operator.setitem, made, ..., b)
             self._line(np.copyto, made, a, "same_kind", rows)
             return made
         if function in REDUCTIONS and type(first) is Note and len(rest) < 2 and options.keys() <= {"axis", "keepdims"}:
             return self._made(function(first.value, *rest, **options), _into(function, *rest, **options), first)
         return refuse(self)
 
+    def _joined(self, parts: Sequence, axis: int) -> "Note":
+        """``parts`` one after the other, which is sooner done one by one than by NumPy's function for all."""
+        made, end = Note(self.lines, np.concat([_value(a) for a in parts], axis)), 0
+        whole = (slice(None),) * (axis % made.ndim)
+        for a in parts:
+            start, end = end, end + _value(a).shape[axis]
+            self._line(operator.setitem, made[*whole, start:end], ..., self._now(a))
+        return made
+
     def _made(self, made: Array, function: Callable, *operands: Any) -> "Note":
-        if np.ndim(made) == 0:  # a number
+        if type(made) is not np.ndarray:  # a number
             refuse(self)
         note = Note(self.lines, made)
         self._line(function, *operands, note)
         return note
 
     def _line(self, *line: Any) -> None:
-        self.lines.append((np.geterr(), *line))
+        self.lines.append((copy_context(), *line))
 
     def _now(self, a: Any) -> Any:
         """An operand as it is now: an array that the step made without notes it may change afterwards."""
@@ -141,7 +187,7 @@ def walk(xp: Namespace, step: Step, s: tuple, slabs: tuple, T: int, reverse: boo
     if T < FEW or not all(a is None or is_numpy(a) for a in (*s, *slabs)):
         return plain(xp, step, s, slabs, T, reverse, kept)
     lines: list = []
-    old = tuple([Note(lines, np.broadcast_to(a, a.shape)) for a in s])  # which is not to be written to
+    old = tuple([Note(lines, _still(a)) for a in s])
     at = tuple([a if a is None else Note(lines, a[0].copy()) for a in slabs])
     written = _write(step, old, at, lines)
     if written is None:
@@ -156,20 +202,21 @@ def walk(xp: Namespace, step: Step, s: tuple, slabs: tuple, T: int, reverse: boo
         rows = states[n][ahead]
         rows[0] = a
         # Those that are not kept have two places in turn: a step reads the one and writes the other.
-        old[n].place = Place(rows, iter if n < kept else itertools.cycle)
+        old[n].place = Place(rows, in_turn=n >= kept)
         ends.append(rows[T if n < kept else T % 2])
     for before, after in zip(old, new, strict=True):
-        _keep(lines, after, before.place._replace(late=True))  # type: ignore[union-attr]
+        _keep(lines, after, Place(before.place.rows, before.place.in_turn, late=True))  # type: ignore[union-attr]
     left = []
     for out in outs:
         stays = [slab for note, slab in zip(at, slabs, strict=True) if note is out]
         left.append(stays[0] if stays else np.empty((T, *_value(out).shape), _value(out).dtype))
         if not stays:
             _keep(lines, out, Place(left[-1][ahead]))
-    calls = _calls(lines)
+    program = lines.copy()
     lines.clear()  # notes have the lines and lines the notes: what they hold would wait for the garbage collector
-    for _ in zip(range(T), *calls, strict=False):
-        pass
+    for start in range(0, T, STRETCH):
+        times = range(start, min(start + STRETCH, T))
+        deque(zip(times, *_calls(program, times), strict=False), maxlen=0)  # which makes no tuple for each time
     return tuple(a.copy() for a in ends), tuple(states[:kept]), tuple(left)
 
 
@@ -177,13 +224,13 @@ def _write(step: Step, old: tuple, at: tuple, lines: list) -> tuple[tuple, tuple
     """The state after the step and what it leaves, as notes; None where it cannot be written down."""
     try:
         new, outs = step(old, at)
-        alike = [(a.shape, a.dtype) for a in old] == [(_value(a).shape, _value(a).dtype) for a in new]
-        arrays = all(is_numpy(_value(a)) and _value(a).ndim for a in (*new, *outs))
+        alike = [(a.shape, a.dtype) for a in map(_value, old)] == [(a.shape, a.dtype) for a in map(_value, new)]
+        arrays = all(is_numpy(a) and a.ndim for a in map(_value, (*new, *outs)))
     except Exception:  # notes are no arrays: what is wrong in the step itself is raised again by the plain walk
         return None
-    # All is done under the errstate that the walk finds: a step may not have one of its own.
-    errors = np.geterr()
-    return (new, outs) if alike and arrays and all(line and line[0] == errors for line in lines) else None
+    # All is done in the context that the walk finds, of which NumPy's errstate is: a step may not have one of its own.
+    context = copy_context()
+    return (new, outs) if alike and arrays and all(line and line[0] == context for line in lines) else None
 
 
 def _keep(lines: list, a: Any, place: Place) -> None:
@@ -193,14 +240,14 @@ def _keep(lines: list, a: Any, place: Place) -> None:
         return
     copy = Note(lines, _value(a))
     copy.place = place
-    lines.append((None, np.copyto, copy, a))
+    lines.append((None, operator.setitem, copy, ..., a))
 
 
-def _calls(lines: list) -> list[Iterator]:
-    """For each line an iterator that does it for one time after the other."""
-    streams: dict[int, Iterator] = {}
+def _calls(lines: list, times: range) -> list[Iterator]:
+    """For each line an iterator that does it for one of the times after the other."""
+    views: dict[int, list[Array]] = {}
 
-    def source(a: Any) -> Iterator:
+    def source(a: Any) -> Iterable:
         """What ``a`` is at one time after the other."""
         if type(a) is not Note:
             return itertools.repeat(a)
@@ -208,16 +255,14 @@ def _calls(lines: list) -> list[Iterator]:
         if place is None:
             return itertools.repeat(a.value)
         key = id(a if a.path else place.rows)
-        stream = streams[key] if key in streams else place.through(_view(place.rows, a.path))
-        streams[key], mine = itertools.tee(stream)
-        if place.late:
-            next(mine)
-        return mine
+        if key not in views:
+            if place.in_turn:
+                views[key] = list(_view(place.rows, a.path)) * (len(times) // 2 + 1)
+            else:
+                views[key] = list(_view(place.rows[times.start : times.stop + 1], a.path))
+        return views[key][1:] if place.late else views[key]
 
-    def operand(a: Any) -> Iterator:
-        return zip(*map(source, a), strict=False) if type(a) is tuple else source(a)
-
-    return [map(function, *map(operand, operands)) for _, function, *operands in lines]
+    return [map(function, *map(source, operands)) for _, function, *operands in lines]
 
 
 def _view(rows: Array, path: tuple) -> Array:
@@ -227,9 +272,11 @@ def _view(rows: Array, path: tuple) -> Array:
     return rows
 
 
-def _into(function: Callable, *more: Any, **options: Any) -> Callable:
-    """``function`` with the array that it writes to as its last argument."""
-    return lambda *operands: function(*operands[:-1], *more, **options, out=operands[-1])
+def _still(a: Array) -> Array:
+    """A view of ``a`` that cannot be written to."""
+    view = a.view()
+    view.setflags(write=False)
+    return view
 
 
 def _value(a: Any) -> Any:
