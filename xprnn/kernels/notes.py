@@ -49,9 +49,9 @@ class Place(NamedTuple):
 def _operators(function: Callable) -> tuple[Callable, Callable, Callable]:
     """``function``'s operator on a note: from its left, from its right, in place; by way of NumPy it takes longer."""
     return (
-        lambda note, a: note._done(function, note, a),
-        lambda note, a: note._done(function, a, note),
-        lambda note, a: note._done(function, note, a, out=note),
+        lambda note, a: note._done(function, (note, a)),
+        lambda note, a: note._done(function, (a, note)),
+        lambda note, a: note._done(function, (note, a), note),
     )
 
 
@@ -89,14 +89,14 @@ class Note(NDArrayOperatorsMixin):
         # The operator ** knows shortcuts that NumPy's function does not.
         if method != "__call__" or options or function.nout > 1 or function is np.power:
             refuse(self)
-        return self._done(function, *inputs, out=out and out[0])
+        return self._done(function, inputs, out and out[0])
 
     __add__, __radd__, __iadd__ = _operators(np.add)
     __sub__, __rsub__, __isub__ = _operators(np.subtract)
     __mul__, __rmul__, __imul__ = _operators(np.multiply)
     __matmul__, __rmatmul__, __imatmul__ = _operators(np.matmul)
 
-    def _done(self, function: Any, *inputs: Any, out: Any = None) -> "Note":
+    def _done(self, function: Any, inputs: tuple, out: Any = None) -> "Note":
         """What ``function`` makes of the inputs, in ``out`` where that is given."""
         notes = [a if type(a) is Note else self._given(a, function, inputs) for a in inputs]
         values = [note.value for note in notes]

@@ -30,7 +30,7 @@ STRETCH = 512
 
 def walk(xp: Namespace, step: Step, s: tuple, slabs: tuple, T: int, reverse: bool, kept: int) -> Walked:
     """What ``walk.walk`` does, by which it is done where there are few steps or they cannot be written down."""
-    if T < FEW or not all(a is None or is_numpy(a) for a in (*s, *slabs)):
+    if T < FEW or not {np.ndarray, type(None)}.issuperset(map(type, (*s, *slabs))):
         return plain(xp, step, s, slabs, T, reverse, kept)
     lines: list = []
     old = tuple([Note(lines, _still(a)) for a in s])
