@@ -92,4 +92,12 @@ void release(void* memory);
 // Call work(what, 0), ..., work(what, count - 1), each on a thread of its own, the first on this one.
 void in_parallel(int count, void (*work)(const void* what, int which), const void* what);
 
+// Threads that wait for each other at every step lose more than they win where others want their cores. Who meets that
+// says so, and for a while it is so.
+bool crowded();
+void say_crowded();
+
+// The core that this thread is on; -1 where the system does not tell.
+int current_core();
+
 }  // namespace native

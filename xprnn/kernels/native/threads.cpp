@@ -23,6 +23,8 @@
 namespace native {
 namespace {
 
+using Clock = std::chrono::steady_clock;
+
 // The parts of one call's work; each is done once, by whoever is free.
 struct Job {
     void (*const work)(const void* what, int which);
@@ -49,7 +51,6 @@ class Team {
 
   private:
     using Held = std::unique_lock<std::mutex>;
-    using Clock = std::chrono::steady_clock;
     static constexpr std::chrono::microseconds LINGER{200};
 
     // At least so many threads, or as many as the system gives: the caller does what nobody else does.
@@ -130,7 +131,23 @@ Team* team = new Team;
 [[maybe_unused]] const int watched = pthread_atfork(nullptr, nullptr, [] { team = new Team; });
 #endif
 
+// When it was last crowded.
+constexpr std::chrono::milliseconds A_WHILE{100};
+std::atomic<Clock::duration> last_crowded{-Clock::duration(A_WHILE)};
+
 }  // namespace
+
+bool crowded() { return Clock::now().time_since_epoch() - last_crowded.load() < A_WHILE; }
+
+void say_crowded() { last_crowded = Clock::now().time_since_epoch(); }
+
+int current_core() {
+#ifdef __linux__
+    return sched_getcpu();
+#else
+    return -1;
+#endif
+}
 
 void in_parallel(int count, void (*work)(const void* what, int which), const void* what) {
     if (count == 1) return work(what, 0);
