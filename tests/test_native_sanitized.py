@@ -42,7 +42,9 @@ for name, kind, dtype in itertools.product(cpu.INSTRUCTIONS, made, ("float32", "
         case = Case(kind(hidden), backend("numpy", dtype), threads, seed % 2 == 1, padding, dropout=0.4 * (seed % 2),
                     features=features, steps=steps, batch=batch, seed=seed)
         case.run(case.draw())
-        case.forward(case.place(case.draw()), tape=False)
+        a = case.place(case.draw())
+        case.forward(a, tape=False)
+        case.kernel.step(case.cell, a.p, a.x[0], a.s)
         runs += 1
 for steps, batch in ((30, 37), (400, 2)):  # so large that there are two threads
     case = Case(cells.LSTM(64), kernel=cpu.CPU(2), features=64, steps=steps, batch=batch)

@@ -99,6 +99,57 @@ def test_arrays_laid_out_otherwise(steps):
 
 
 @EACH_SET
+@EACH_CELL
+@pytest.mark.parametrize("library", ["numpy", "torch"])
+def test_a_step_is_a_sequence_of_one(instructions, make, library):
+    if library == "torch":
+        pytest.importorskip("torch")
+    for batch, features, hidden, dtype in ((1, 32, 64, "float32"), (1, 5, 3, "float64"), (3, 9, 21, "float32")):
+        case = Case(make(hidden), backend(library, dtype), cpu.CPU(1, instructions), features=features, batch=batch)
+        a = case.place(tame(case))
+        wanted, end, _ = case.kernel.forward(case.cell, a.p, a.x[:1], a.s, None, False, False)
+        y, s = case.kernel.step(case.cell, a.p, a.x[0], a.s)
+        met, whole = tree.map(case.backend.to_numpy, ((y, s), (wanted[0], end)))
+        compare.identical("step", case, dict(y=met[0], s=met[1]), dict(y=whole[0], s=whole[1]))
+        places = {np.asarray(v).ctypes.data for v in (y, *s, *a.s)}
+        assert len(places) == 1 + 2 * len(s), "a step's output and the states are arrays of their own"
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_step_of_arrays_laid_out_otherwise(dtype):
+    cell, rng = cells.LSTM(24), np.random.default_rng(0)
+    p = {name: v.astype(dtype) for name, v in cell.init(rng, 5).items()}
+    x = rng.normal(size=(3, 5)).astype(dtype)
+    s = tuple(rng.normal(size=(3, 24)).astype(dtype) for _ in range(2))
+    wanted = cpu.CPU().step(cell, p, x, s)
+    strided = np.repeat(np.repeat(x, 2, axis=1), 3, axis=0)[::3, ::2]
+    turned = np.ascontiguousarray(x[::-1])[::-1]
+    fortran = {name: np.asfortranarray(v) for name, v in p.items()}
+    for other in (strided, turned, np.asfortranarray(x)):
+        met = cpu.CPU().step(cell, fortran, other, tuple(map(np.asfortranarray, s)))
+        compare.identical("layout", cell, dict(y=met[0], s=met[1]), dict(y=wanted[0], s=wanted[1]))
+
+
+def test_a_step_that_does_not_fit_is_told():
+    cell, x, kernel = cells.LSTM(3), np.ones((2, 4)), cpu.CPU()
+    p, s = cell.init(np.random.default_rng(0), 4), (np.ones((2, 3)), np.ones((2, 3)))
+    for wrong, message in (
+        ((p | {"Wx": np.ones((5, 12))}, x, s), r"Wx has the shape \(5, 12\), expected \(4, 12\)"),
+        ((p | {"Wh": p["Wh"][:, :9]}, x, s), r"Wh has the shape \(3, 9\), expected \(3, 12\)"),
+        ((p | {"b": np.ones(13)}, x, s), r"bx has the shape \(13\), expected \(12\)"),
+        ((p, x, (s[0], s[1][:1])), r"c has the shape \(1, 3\), expected \(2, 3\)"),
+        ((p, x[:1], s), r"h has the shape \(2, 3\), expected \(1, 3\)"),
+        ((p, x[None], s), r"x of a step is \(B, D\), not of 3 axes"),
+        ((p, x.astype(int), s), "the format is f or d"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            kernel.step(cell, *wrong)
+    for wrong in (p | {"Wh": p["Wh"].astype("float32")}, p | {"Wh": p["Wh"].astype(int)}):
+        with pytest.raises(TypeError, match=r"Wh holds numbers of format [fl], expected d"):
+            kernel.step(cell, wrong, x, s)
+
+
+@EACH_SET
 def test_infinite_states_go_where_they_go_in_the_loop(instructions):
     case = Case(cells.RNN(19, "relu"), DOUBLES, cpu.CPU(1, instructions), steps=12, batch=1)
     a = tame(case)

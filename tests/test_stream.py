@@ -1,5 +1,8 @@
 """Streams: one step at a time equals the whole sequence."""
 
+import copy
+import pickle
+
 import numpy as np
 import pytest
 from shell import Arrays, D, H, T, V, recurrent, tokens
@@ -119,27 +122,44 @@ def test_a_step_takes_the_model_as_it_is(backend):
     a, model = Arrays(backend), recurrent(backend)
     stream = model.stream()
     stream(a.x[:, 0, ...])
-    for change in (1, 2):
+    for change in ("all", "one", "in place"):
         kept = stream.state
-        if change == 1:
+        inner = model.params[model.layer.names[0]]["0"]
+        if change == "all":
             model.params = xr.tree.map(lambda p: p * 0.5, model.params)
-        else:
-            inner = model.params[model.layer.names[0]]["0"]
+        elif change == "one":
             inner["Wh"] = inner["Wh"] * 3
+        elif backend.name != "jax":  # nobody can write into JAX's arrays
+            inner["Wh"][...] *= -0.7
         whole, _, _ = model.forward(a.x[:, 1:, ...], kept)
         near(walked(stream, a.x[:, 1:, ...]), whole)
+
+
+def test_a_copy_goes_on_by_itself():
+    a, model = Arrays(xr.backend("numpy", "float64")), xr.Model(xr.LSTM((4, 3)), dtype="float64", input_shape=(None, D))
+    stream, whole = model.stream(), model(a.x)
+    near(walked(stream, a.x[:, :2, :]), whole[:, :2])
+    copies = copy.deepcopy(stream), pickle.loads(pickle.dumps(stream))
+    for one in (*copies, stream):
+        near(walked(one, a.x[:, 2:, :]), whole[:, 2:])
 
 
 def test_a_step_of_another_shape_is_looked_at(backend):
     a, model = Arrays(backend), recurrent(backend)
     stream = model.stream()
     near(stream(a.x[:, 0, ...]), model(a.x)[:, 0, ...])
-    with pytest.raises(ValueError, match="state"):
-        stream(a.x[0, 0, :])  # a single sequence, after a batch
+    for other in (a.x[0, 0, :], a.x[:1, 0, :]):  # a single sequence, or fewer, after a batch
+        with pytest.raises(ValueError, match=r"state\[.* has the shape"):
+            stream(other)
+    with pytest.raises(ValueError, match="x has the shape"):
+        stream(a.x[:, 0, 1:])
     near(stream(a.x[:, 1, ...]), model(a.x)[:, 1, ...])
     stream.reset()
     near(stream(a.x[0, 0, :]), model(a.x)[0, 0, :])
     near(stream(a.x[0, 1, :]), model(a.x)[0, 1, :])
+    stream.reset()
+    more = xr.to_numpy(a.x)[[0, 1, 1, 0]]
+    near(walked(stream, a.put(more)), model(a.put(more)))
 
 
 def test_steps_that_look_alike_are_looked_at_once(backend, monkeypatch):

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from . import door
-from .arrays import is_numpy
+from .arrays import device, is_numpy
 from .types import Array, State
 
 if TYPE_CHECKING:
@@ -35,17 +35,17 @@ class Stream:
         if shape is None or not door.has_time(model.layer, shape):
             raise ValueError(f"{model.layer} is not a model of sequences; call it")
         self._model, self._rank = model, len(shape)
-        self._known: tuple | None = None  # place, dtype and shape of the array that was looked at
         self.state = state
 
     @property
     def state(self) -> State:
         """What the steps so far have left; None at the beginning."""
-        return door.leave(self._single, self._state) if self._entered else self._state
+        return door.leave(self._single, self._state)
 
     @state.setter
     def state(self, state: State) -> None:
-        self._state, self._entered, self._single = state, False, False
+        self._state, self._single = state, False
+        self._known: tuple = ()  # place, dtype and shape of the array that was looked at
 
     def reset(self) -> None:
         """Go back to the initial state."""
@@ -56,19 +56,23 @@ class Stream:
         # Arrays that look alike are let in alike: a step is too short to look at each again.
         plain = is_numpy(x_t)
         known = (None, x_t.dtype, x_t.shape) if plain else self._model.backend.looks(x_t)
-        if known is None or known != self._known or not self._entered:
+        if known != self._known:
             self._enter(x_t)
-            self._known = known
+            self._known = known or ()
         if plain:
-            return self._step(x_t)
+            return self._next(x_t)
         with self._model.backend.active():
-            return self._step(x_t)
+            return self._next(x_t)
 
-    def _step(self, x_t: Array) -> Array:
+    def __getstate__(self) -> dict[str, Any]:
+        """What a copy begins with: it looks at its next step itself."""
+        return self.__dict__ | {"_known": (), "_step": None}
+
+    def _next(self, x_t: Array) -> Array:
         model = self._model
         x = x_t[None, ...] if self._single else x_t
         model.layer.check(x, None)
-        y, self._state = model.layer.step(model.params or {}, x, self._state)
+        y, self._state = self._step(model.params or {}, x, self._state)
         return y[0, ...] if self._single else y
 
     def _enter(self, x_t: Array) -> None:
@@ -83,4 +87,6 @@ class Stream:
             x = model.backend.xp.expand_dims(x_t, axis=0 if single else 1)
             shape, _ = model.built(x)
             entry = door.enter(model.backend, model.layer, (None, *shape[1:]), x, state, None, None)
-        self._state, self._entered, self._single = entry.state, True, single
+            xp, batch, dtype = model.backend.xp, entry.x.shape[0], getattr(model.backend.xp, model.backend.dtype)
+            like = xp.zeros((batch, 1), dtype=dtype, device=device(entry.x))
+        self._step, self._state, self._single = model.layer.stepper(like), entry.state, single

@@ -12,6 +12,7 @@
 ``T B D H G V``  time, batch, features in, hidden, drive width (gates × H), vocabulary
 """
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ Namespace = Any
 Params = dict[str, Any]
 State = Any
 Shape = tuple[int | None, ...]
+Step = Callable[[Params, Array, State], tuple[Array, State]]  # p, x (B, D), the state -> y, the next state
 Sizes = tuple[Any, ...]  # nested tuples of ints: the structure of a state, with the width of each leaf
 
-__all__ = ["Array", "Generator", "Namespace", "Params", "Shape", "Sizes", "State"]
+__all__ = ["Array", "Generator", "Namespace", "Params", "Shape", "Sizes", "State", "Step"]

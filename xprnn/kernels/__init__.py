@@ -11,11 +11,12 @@ float32 matrices: ``highest`` (exactly, the default), ``high`` or ``medium``.
 
 import os
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 from .. import gpu
 from ..cells.base import Cell
-from ..types import Array, Params
+from ..types import Array, Params, Step
 from . import cpu, cuda, cuda_cluster, cuda_graph, cuda_grid, cuda_norm, cuda_norm_cluster, jax, loop
 from .cuda_by_cell import ByCell
 from .cuda_norm_walk import NormWalk
@@ -86,6 +87,12 @@ def choose(cell: Cell, x: Array, mask: Array | None) -> Kernel:
         if kernel.accepts(cell, x, mask):
             return kernel
     raise LookupError("there is no loop among the kernels")
+
+
+def stepper(cell: Cell, like: Array) -> Step:
+    """A function that makes steps of ``cell`` on arrays like ``like`` (B, n), by the first kernel that accepts them."""
+    kernel = choose(cell, like, None)
+    return kernel.stepper(cell, like) if isinstance(kernel, cpu.CPU) else partial(kernel.step, cell)
 
 
 def both(

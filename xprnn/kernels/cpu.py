@@ -23,7 +23,7 @@ import array_api_compat
 from ..arrays import is_numpy, namespace
 from ..cells import GRU, LSTM, RNN, GRUResetBefore, PeepholeLSTM
 from ..cells.base import Cell
-from ..types import Array, Params
+from ..types import Array, Params, Step
 
 First = TypeVar("First")
 Second = TypeVar("Second")
@@ -106,16 +106,25 @@ class CPU:
         return ys, end, Tape(x, mask, reverse, states, saved)
 
     def step(self, cell: Cell, p: Params, x: Array, s: tuple) -> tuple[Array, tuple]:
-        """One step x (B, D) from the state s -> y (B, H), an array of its own, the next state.
+        """One step x (B, D) from the state s -> y (B, H), an array of its own, the next state."""
+        return self.stepper(cell, x)(p, x, s)
 
-        It is all that a stream waits for, so it does ``forward``'s work with the least ado.
+    def stepper(self, cell: Cell, like: Array) -> Step:
+        """``step`` as a function of p, x and s, for as many rows of the same library and precision as ``like`` has.
+
+        It is all that a stream waits for: what is known before the step is found out here.
         """
-        xp, h = namespace(x), s[0]
-        y, end = xp.empty_like(h), tuple(map(xp.empty_like, s))
-        arrays = (x[None, ...], None, *_weights(p), *_pair(s), *_pair(end), y[None, ...], None, None)
-        numbers = (self.instructions or INSTRUCTIONS[0], _kind(cell), 1, False, _format(x), 1, *x.shape, h.shape[1])
-        _native.forward(*numbers, *_buffers(x, arrays))
-        return y, end
+        if not is_numpy(like):
+            return _shared(self.stepper(cell, like.numpy()), namespace(like).from_numpy)
+        instructions, kind, hidden, memory = self._instructions(), _kind(cell), cell.hidden, len(cell.state_sizes) > 1
+        empty, shape, dtype = namespace(like).empty, (like.shape[0], hidden), like.dtype
+
+        def step(p: Params, x: Array, s: tuple) -> tuple[Array, tuple]:
+            y, h, c = empty(shape, dtype), empty(shape, dtype), empty(shape, dtype) if memory else None
+            _native.step(instructions, kind, hidden, x, None, *_weights(p), *_pair(s), y, h, c)
+            return y, (h, c) if memory else (h,)
+
+        return step
 
     def backward(self, cell: Cell, p: Params, tape: Tape, dys: Array | None, ds: tuple) -> tuple[Array, tuple, Params]:
         """Walk back from the cotangents of ys (None: zero) and of the last state -> dx, ds, dp."""
@@ -150,6 +159,16 @@ class CPU:
 
     def _saved_width(self, cell: Cell, x: Array) -> int:
         return _native.saved_width(self._instructions(), _kind(cell), _format(x), cell.hidden)
+
+
+def _shared(step: Step, tensor: Callable[[Array], Array]) -> Step:
+    """A step of NumPy arrays as one of torch's tensors, which share their memory."""
+
+    def of_tensors(p: Params, x: Array, s: tuple) -> tuple[Array, tuple]:
+        y, end = step({name: a.numpy() for name, a in p.items()}, x.numpy(), tuple([a.numpy() for a in s]))
+        return tensor(y), tuple([tensor(a) for a in end])
+
+    return of_tensors
 
 
 def _kind(cell: Cell) -> int | None:

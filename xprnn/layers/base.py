@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from ..arrays import namespace
 from ..random import Key
-from ..types import Array, Generator, Params, Shape, Sizes, State
+from ..types import Array, Generator, Params, Shape, Sizes, State, Step
 
 
 class Context(NamedTuple):
@@ -83,13 +83,18 @@ class Layer(ABC):
     def forward(self, p: Params, x: Array, state: State, ctx: Context) -> tuple[Array, State, Any]:
         """y, the state after the last step, and the tape of the reverse. A ``state`` of None is the initial one."""
 
-    def step(self, p: Params, x: Array, state: State) -> tuple[Array, State]:
-        """y (B, H) and the state after one step x (B, D), or (B,) token ids, for inference: what ``forward`` gives.
+    def stepper(self, like: Array) -> Step:
+        """A function of p, one step x (B, D), or (B,) token ids, and the state -> y (B, H), the next state.
 
-        For layers that stream. One that can do it with less ado has a way of its own; y is nobody else's array.
+        It is inference, and gives what ``forward`` gives. For layers that stream; y is nobody else's array. What is the
+        same in every step is found out before the first one: ``like`` (B, n) has the model's floats for x's rows.
         """
-        y, end, _ = self.forward(p, namespace(x).expand_dims(x, axis=1), state, Context(tape=False))
-        return y if self.shortens else y[:, 0, ...], end
+
+        def step(p: Params, x: Array, state: State) -> tuple[Array, State]:
+            y, end, _ = self.forward(p, namespace(x).expand_dims(x, axis=1), state, Context(tape=False))
+            return y if self.shortens else y[:, 0, ...], end
+
+        return step
 
     @abstractmethod
     def backward(self, p: Params, tape: Any, dy: Array | None, dstate: State) -> tuple[Array | None, State, Params]:

@@ -4,7 +4,7 @@ from typing import Any
 
 from .. import tree
 from ..arrays import namespace
-from ..types import Array, Params, State
+from ..types import Array, Params, State, Step
 from . import overlap
 from .base import Context
 from .overlap import Place
@@ -31,6 +31,19 @@ def forward(places: list[Place], x: Array, ctx: Context) -> tuple[Array, list[St
             ctx = ctx._replace(mask=after)
         links.append((count, tape))
     return x, ends, links
+
+
+def stepper(steps: list[tuple[str, Step]]) -> Step:
+    """One step through layers, each with the parameters of its name; the state has a place for each of them."""
+
+    def step(p: Params, x: Array, state: State) -> tuple[Array, State]:
+        ends = []
+        for n, (name, one) in enumerate(steps):
+            x, end = one(p[name], x, None if state is None else state[n])
+            ends.append(end)
+        return x, tuple(ends)
+
+    return step
 
 
 def backward(

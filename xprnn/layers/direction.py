@@ -3,14 +3,13 @@
 from dataclasses import dataclass
 from typing import Any
 
-from .. import initializers, tree
+from .. import initializers, kernels, tree
 from ..arrays import device, namespace
 from ..cells import Cell
-from ..kernels import choose
 from ..ops.masks import clean
 from ..random import Key
 from ..scan import scan, scan_vjp, zero_state
-from ..types import Array, Generator, Namespace, Params, Shape, Sizes, State
+from ..types import Array, Generator, Namespace, Params, Shape, Sizes, State, Step
 from . import shapes
 from .base import Context, Layer
 
@@ -98,12 +97,16 @@ class Direction(Layer):
         y = clean(xp, end[0], any_step) if ys is None else _swap(xp, ys)
         return y, end, (cell_p, tape, state is None, end, any_step)
 
-    def step(self, p: Params, x: Array, state: State) -> tuple[Array, State]:
-        if self.cell.zoneout:
-            x = self._with_zones(namespace(x), x, None)
-        s = self._initial(namespace(x), p, x[None, ...]) if state is None else state
-        cell_p = {name: a for name, a in p.items() if name not in self._begin()} if self.learn_state else p
-        return choose(self.cell, x, None).step(self.cell, cell_p, x, s)
+    def stepper(self, like: Array) -> Step:
+        run, begin, zones = kernels.stepper(self.cell, like), self._begin(), bool(self.cell.zoneout)
+
+        def step(p: Params, x: Array, state: State) -> tuple[Array, State]:
+            if zones:
+                x = self._with_zones(namespace(x), x, None)
+            s = self._initial(namespace(x), p, x[None, ...]) if state is None else state
+            return run({name: a for name, a in p.items() if name not in begin} if begin else p, x, s)
+
+        return step
 
     def backward(self, p: Params, tape: Any, dy: Array | None, dstate: State) -> tuple[Array, State, Params]:
         dx, ds, dp = self._backward(tape, dy, dstate, True)

@@ -7,7 +7,7 @@ from typing import Any
 
 from .. import cells as _cells
 from ..random import Key
-from ..types import Array, Generator, Params, Shape, Sizes, State
+from ..types import Array, Generator, Params, Shape, Sizes, State, Step
 from . import chain, shapes
 from .base import Context, Layer
 from .bidirectional import Bidirectional, check_merge
@@ -107,12 +107,8 @@ class Stack(Layer):
         y, ends, tape = chain.forward(self._places(p, state, ctx.key), x, ctx)
         return y, tuple(ends[::2]), tape
 
-    def step(self, p: Params, x: Array, state: State) -> tuple[Array, State]:
-        states = []
-        for n, layer in enumerate(self.layers):
-            x, end = layer.step(p[str(n)], x, None if state is None else state[n])
-            states.append(end)
-        return x, tuple(states)
+    def stepper(self, like: Array) -> Step:
+        return chain.stepper([(str(n), layer.stepper(like)) for n, layer in enumerate(self.layers)])
 
     def backward(self, p: Params, tape: Any, dy: Array | None, dstate: State) -> tuple[Array | None, State, Params]:
         dx, begins, grads = chain.backward(self._places(p, dstate), tape, dy)

@@ -6,7 +6,7 @@ from typing import Any
 
 from .. import tree
 from ..random import Key
-from ..types import Array, Generator, Params, Shape, Sizes, State
+from ..types import Array, Generator, Params, Shape, Sizes, State, Step
 from . import chain
 from .base import Context, Layer
 from .overlap import Place
@@ -88,14 +88,10 @@ class Sequential(Layer):
         y, ends, tape = chain.forward(self._places(p, state, ctx.key), x, ctx)
         return y, tuple(ends), tape
 
-    def step(self, p: Params, x: Array, state: State) -> tuple[Array, State]:
+    def stepper(self, like: Array) -> Step:
         if self.makes_mask:
-            return super().step(p, x, state)
-        states = []
-        for n, (name, layer) in enumerate(zip(self.names, self.layers, strict=True)):
-            x, end = layer.step(p[name], x, None if state is None else state[n])
-            states.append(end)
-        return x, tuple(states)
+            return super().stepper(like)
+        return chain.stepper([(name, layer.stepper(like)) for name, layer in zip(self.names, self.layers, strict=True)])
 
     def backward(self, p: Params, tape: Any, dy: Array | None, dstate: State) -> tuple[Array | None, State, Params]:
         dx, begins, grads = chain.backward(self._places(p, dstate), tape, dy)

@@ -38,8 +38,14 @@ std::string written(const Shape& shape) {
 // A buffer of Python's, given back at the end.
 struct View : Py_buffer {
     View() : Py_buffer{} {}
+    explicit View(PyObject* object, int flags = 0) : Py_buffer{} {
+        if (PyObject_GetBuffer(object, this, PyBUF_STRIDES | PyBUF_FORMAT | flags)) throw Raised{};
+    }
     ~View() { PyBuffer_Release(this); }  // does nothing where none was got
     View(const View&) = delete;
+
+    // The letter of its numbers.
+    char letter() const { return format && format[0] ? format[std::strlen(format) - 1] : 'B'; }
 };
 
 // One array of Python's, held while the kernel needs it; None is a null pointer.
@@ -70,7 +76,7 @@ class Array {
 
   private:
     void check(const char* name, char format, Shape shape) {
-        const char met = view_.format && view_.format[0] ? view_.format[std::strlen(view_.format) - 1] : 'B';
+        const char met = view_.letter();
         if (met != format)
             raise(PyExc_TypeError, std::string(name) + " holds numbers of format " + met + ", expected " + format);
         const Py_ssize_t* here = view_.shape;

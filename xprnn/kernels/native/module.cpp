@@ -28,30 +28,43 @@ const Kernels& kernels_called(PyObject* name) {
     raise(PyExc_ValueError, "no such instruction set in this build");
 }
 
-// The arguments that forward and backward begin with.
-enum Place { KERNELS, KIND, THREADS, REVERSE, FORMAT, T, B, D, H, X, MASK, WX, WH, BX, BH, WC, KEEP, REST };
+// The arguments that forward and backward begin with, and those from x on that a step has too.
+enum Place { KERNELS, KIND, THREADS, REVERSE, FORMAT, T, B, D, H, INPUTS };
+enum Input { X, MASK, WX, WH, BX, BH, WC, KEEP, REST };
 
 struct Sizes {
     Kind kind;
     char format;
     long T, B, D, H, G;
 
-    explicit Sizes(PyObject* const* a)
-        : kind(static_cast<Kind>(integer(a[KIND]))), format(static_cast<char>(integer(a[FORMAT]))),
-          T(integer(a[Place::T])), B(integer(a[Place::B])), D(integer(a[Place::D])), H(integer(a[Place::H])) {
-        if (integer(a[KIND]) < 0 || kind >= Kind::count) raise(PyExc_ValueError, "no such kind of cell");
+    Sizes(long kind, char format, long T, long B, long D, long H)
+        : kind(static_cast<Kind>(kind)), format(format), T(T), B(B), D(D), H(H) {
+        if (kind < 0 || this->kind >= Kind::count) raise(PyExc_ValueError, "no such kind of cell");
         if (format != 'f' && format != 'd') raise(PyExc_ValueError, "the format is f or d");
         if (T < 1 || B < 1 || D < 1 || H < 1) raise(PyExc_ValueError, "an axis is empty");
-        G = gates_of(kind) * H;
+        G = gates_of(this->kind) * H;
     }
 };
+
+Sizes sizes_said(PyObject* const* a) {
+    return {integer(a[KIND]), static_cast<char>(integer(a[FORMAT])), integer(a[Place::T]), integer(a[Place::B]),
+            integer(a[Place::D]), integer(a[Place::H])};
+}
+
+// Those of a step x (B, D).
+Sizes sizes_of_step(long kind, long H, PyObject* x) {
+    const View view(x);
+    if (view.ndim != 2) raise(PyExc_ValueError, "x of a step is (B, D), not of " + std::to_string(view.ndim) + " axes");
+    return {kind, view.letter(), 1, view.shape[0], view.shape[1], H};
+}
 
 // The inputs and parameters, held.
 struct Inputs {
     Array x, mask, Wx, Wh, bx, bh, Wc, keep;
 
-    Inputs(PyObject* const* a, const Sizes& n)
-        : x(a[X], "x", n.format, {n.T, n.B, n.D}, 2), mask(a[MASK], "mask", '?', {n.T, n.B, 1}, 2),
+    // Of x, the first axes may have any stride.
+    Inputs(PyObject* const* a, const Sizes& n, Array::Shape shape)
+        : x(a[X], "x", n.format, shape, shape.size() - 1), mask(a[MASK], "mask", '?', {n.T, n.B, 1}, 2),
           Wx(a[WX], "Wx", n.format, {n.D, n.G}), Wh(a[WH], "Wh", n.format, {n.H, n.G}),
           bx(a[BX], "bx", n.format, {n.G}), bh(a[BH], "bh", n.format, {n.G}), Wc(a[WC], "Wc", n.format, {3 * n.H}),
           keep(a[KEEP], "keep", n.format, {n.B, n.H}) {
@@ -61,10 +74,8 @@ struct Inputs {
     }
 
     template <class Real>
-    void fill(Problem<Real>& p, const Sizes& n, PyObject* const* a) const {
-        p.kind = n.kind;
-        p.threads = static_cast<int>(integer(a[THREADS]));
-        p.reverse = integer(a[REVERSE]) != 0;
+    void fill(Problem<Real>& p, const Sizes& n, int threads, bool reverse) const {
+        p.kind = n.kind, p.threads = threads, p.reverse = reverse;
         p.steps = n.T, p.batch = n.B, p.features = n.D, p.hidden = n.H;
         p.x = x.as<Real>(), p.x_step = x.stride(0), p.x_row = x.stride(1);
         p.mask = mask.as<unsigned char>(), p.mask_step = mask.stride(0), p.mask_row = mask.stride(1);
@@ -108,11 +119,13 @@ long width_of(const Kernels& kernels, const Sizes& n) {
     return n.format == 'f' ? kernels.saved_width_float(n.kind, n.H) : kernels.saved_width_double(n.kind, n.H);
 }
 
+int threads_of(PyObject* const* a) { return static_cast<int>(integer(a[THREADS])); }
+
 template <class Real>
 void forward_as(void (*kernel)(const Forward<Real>&), PyObject* const* a, const Sizes& n, long width) {
     const char format = n.format;
-    PyObject* const* rest = a + REST;
-    const Inputs inputs(a, n);
+    PyObject* const* rest = a + INPUTS + REST;
+    const Inputs inputs(a + INPUTS, n, {n.T, n.B, n.D});
     const Array h(rest[0], "h", format, {n.B, n.H}), c(rest[1], "c", format, {n.B, n.H});
     const Array h_end(rest[2], "h_end", format, {n.B, n.H}, 0, true);
     const Array c_end(rest[3], "c_end", format, {n.B, n.H}, 0, true);
@@ -120,7 +133,7 @@ void forward_as(void (*kernel)(const Forward<Real>&), PyObject* const* a, const 
     const Array states(rest[5], "states", format, {n.T + 1, n.B, n.H}, 0, true);
     const Array saved(rest[6], "saved", format, {n.T, n.B, width}, 0, true);
     Forward<Real> f{};
-    inputs.fill(f, n, a);
+    inputs.fill(f, n, threads_of(a), integer(a[REVERSE]) != 0);
     f.h = h.as<Real>(), f.c = c.as<Real>(), f.h_end = h_end.as<Real>(), f.c_end = c_end.as<Real>();
     f.ys = ys.as<Real>(), f.states = states.as<Real>(), f.saved = saved.as<Real>();
     unlocked(kernel, f);
@@ -129,8 +142,8 @@ void forward_as(void (*kernel)(const Forward<Real>&), PyObject* const* a, const 
 template <class Real>
 void backward_as(void (*kernel)(const Backward<Real>&), PyObject* const* a, const Sizes& n, long width) {
     const char format = n.format;
-    PyObject* const* rest = a + REST;
-    const Inputs inputs(a, n);
+    PyObject* const* rest = a + INPUTS + REST;
+    const Inputs inputs(a + INPUTS, n, {n.T, n.B, n.D});
     const Array states(rest[0], "states", format, {n.T + 1, n.B, n.H});
     const Array saved(rest[1], "saved", format, {n.T, n.B, width});
     const Array dys(rest[2], "dys", format, {n.T, n.B, n.H}, 2);
@@ -141,7 +154,7 @@ void backward_as(void (*kernel)(const Backward<Real>&), PyObject* const* a, cons
     const Array dbx(rest[10], "dbx", format, {n.G}, 0, true), dbh(rest[11], "dbh", format, {n.G}, 0, true);
     const Array dWc(rest[12], "dWc", format, {3 * n.H}, 0, true);
     Backward<Real> b{};
-    inputs.fill(b, n, a);
+    inputs.fill(b, n, threads_of(a), integer(a[REVERSE]) != 0);
     b.states = states.as<Real>(), b.saved = saved.as<Real>();
     b.dys = dys.as<Real>(), b.dys_step = dys.stride(0), b.dys_row = dys.stride(1);
     b.dh_end = dh_end.as<Real>(), b.dc_end = dc_end.as<Real>();
@@ -149,6 +162,23 @@ void backward_as(void (*kernel)(const Backward<Real>&), PyObject* const* a, cons
     b.dWx = dWx.as<Real>(), b.dWh = dWh.as<Real>();
     b.dbx = dbx.as<Real>(), b.dbh = dbh.as<Real>(), b.dWc = dWc.as<Real>();
     unlocked(kernel, b);
+}
+
+// One step, on this thread.
+template <class Real>
+void step_as(void (*kernel)(const Forward<Real>&), PyObject* const* a, const Sizes& n) {
+    PyObject* const* rest = a + REST;
+    const Inputs inputs(a, n, {n.B, n.D});
+    const Array h(rest[0], "h", n.format, {n.B, n.H}), c(rest[1], "c", n.format, {n.B, n.H});
+    const Array y(rest[2], "y", n.format, {n.B, n.H}, 0, true);
+    const Array h_end(rest[3], "h_end", n.format, {n.B, n.H}, 0, true);
+    const Array c_end(rest[4], "c_end", n.format, {n.B, n.H}, 0, true);
+    Forward<Real> f{};
+    inputs.fill(f, n, 1, false);
+    f.x_row = inputs.x.stride(0);
+    f.h = h.as<Real>(), f.c = c.as<Real>(), f.h_end = h_end.as<Real>(), f.c_end = c_end.as<Real>();
+    f.ys = y.as<Real>();
+    unlocked(kernel, f);
 }
 
 // Run what may throw; Python's way to say that it did.
@@ -172,9 +202,9 @@ void expect(Py_ssize_t count, Py_ssize_t wanted) {
 
 PyObject* forward(PyObject*, PyObject* const* a, Py_ssize_t count) {
     return guarded([&] {
-        expect(count, REST + 7);
+        expect(count, INPUTS + REST + 7);
         const Kernels& kernels = kernels_called(a[KERNELS]);
-        const Sizes n(a);
+        const Sizes n = sizes_said(a);
         const long width = width_of(kernels, n);
         if (n.format == 'f') forward_as<float>(kernels.forward_float, a, n, width);
         else forward_as<double>(kernels.forward_double, a, n, width);
@@ -182,11 +212,23 @@ PyObject* forward(PyObject*, PyObject* const* a, Py_ssize_t count) {
     });
 }
 
+PyObject* step(PyObject*, PyObject* const* a, Py_ssize_t count) {
+    return guarded([&] {
+        expect(count, 3 + REST + 5);
+        const Kernels& kernels = kernels_called(a[0]);
+        PyObject* const* inputs = a + 3;
+        const Sizes n = sizes_of_step(integer(a[1]), integer(a[2]), inputs[X]);
+        if (n.format == 'f') step_as<float>(kernels.forward_float, inputs, n);
+        else step_as<double>(kernels.forward_double, inputs, n);
+        Py_RETURN_NONE;
+    });
+}
+
 PyObject* backward(PyObject*, PyObject* const* a, Py_ssize_t count) {
     return guarded([&] {
-        expect(count, REST + 13);
+        expect(count, INPUTS + REST + 13);
         const Kernels& kernels = kernels_called(a[KERNELS]);
-        const Sizes n(a);
+        const Sizes n = sizes_said(a);
         const long width = width_of(kernels, n);
         if (n.format == 'f') backward_as<float>(kernels.backward_float, a, n, width);
         else backward_as<double>(kernels.backward_double, a, n, width);
@@ -253,6 +295,7 @@ PyCFunction method(Function* function) {
 
 PyMethodDef METHODS[] = {
     {"forward", method(forward), METH_FASTCALL, "Walk over time; the arguments are those of cpu.py."},
+    {"step", method(step), METH_FASTCALL, "One step forward; the arguments are those of cpu.py."},
     {"backward", method(backward), METH_FASTCALL, "Walk back; the arguments are those of cpu.py."},
     {"both", method(both), METH_FASTCALL, "(first, second): what the two give, called on two threads at once."},
     {"instruction_sets", method(instruction_sets), METH_NOARGS, "The names of those usable here, the fastest first."},
