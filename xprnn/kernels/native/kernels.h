@@ -54,9 +54,9 @@ template <class Cell, class Real>
 void forward(const Forward<Real>& f) {
     const int threads = threads_for(f);
     if (f.batch == 1 && f.threads > 1 && work_of(f) >= 2 * WORK_OF_A_THREAD && Pair<Cell, Real>::suits(f) &&
-        !native::crowded()) {
+        !native::slower_together()) {
         Pair<Cell, Real> pair(f);
-        return in_parts(2, [&](Part part) { part.which ? pair.follow() : pair.lead(); });
+        return in_parts(2, [&](Part part) { part.which ? pair.follow() : void(pair.lead()); });
     }
     if (threads == f.batch) {  // each row has a thread of its own
         const RowWeights<Cell, Real> weights(f);

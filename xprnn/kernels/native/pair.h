@@ -9,8 +9,9 @@
 
 namespace {
 
-// At every step each thread needs the other's half of h, and waits for it. The second may come late, or never: until it is
-// there the first does all units, with the same numbers, and again once the second was kept from its core.
+// At every step each thread needs the other's half of h, and waits for it. The second may come late, or never: until it
+// is there the first does all units, with the same numbers. They part where that was faster: others may want their cores,
+// or what one has written may take long to come to the other.
 template <class Cell, class Real>
 class Pair {
   public:
@@ -25,15 +26,19 @@ class Pair {
         return !Cell::two_steps && products_of(f) >= 10000 && Cell::recurrents * least > (ALIKE - 1) * LANES<Real>;
     }
 
-    void lead() {
-        alone.begin();
+    // All steps, on this thread and on that which calls ``follow`` meanwhile -> how many of them both made.
+    long lead() {
+        const Time start = Clock::now();
         long n = 0;
-        while (n < f.steps && !(alone.between(n) && beside())) alone.step(n++);
-        met.store(n, std::memory_order_release);
-        n = together(first, 0, n);
-        alone.go_on(n);
-        while (n < f.steps) alone.step(n++);
+        for (alone.begin(); n < f.steps && !(n && alone.between(n) && beside()); n++) alone.step(n);
+        const long begin = n;
+        met.store(begin, std::memory_order_release);
+        if (n < f.steps) n = together(first, 0, n, (Clock::now() - start) / n);
+        if (begin < f.steps) native::found_slower_together(parted.load(std::memory_order_relaxed) >= 0);
+        const long end = n;
+        for (alone.go_on(n); n < f.steps; n++) alone.step(n);
         alone.end();
+        return end - begin;
     }
 
     void follow() {
@@ -41,13 +46,15 @@ class Pair {
         const RowWeights<Cell, Real> own(f, half, f.hidden - half);
         RowWalk<Cell, Real> second(f, own, 0, h);
         core.store(native::current_core(), std::memory_order_release);
-        seen(met, 0);
-        together(second, 1, met.load(std::memory_order_relaxed));
+        await(met, 0);
+        together(second, 1, met.load(std::memory_order_relaxed), {});
     }
 
   private:
+    using Clock = std::chrono::steady_clock;
+    using Time = Clock::time_point;
     static constexpr long LINE = 128;  // two lines of a cache: some processors fetch them in pairs
-    static constexpr std::chrono::microseconds KEPT{200};
+    static constexpr std::chrono::microseconds MAY_BE_LOST{100};
     static constexpr int UNKNOWN = -1, ABSENT = -2;
 
     // The first thread's units, about half of them.
@@ -64,34 +71,32 @@ class Pair {
         return other == UNKNOWN || (other != ABSENT && other != native::current_core());
     }
 
-    // One half of the steps from the n-th on; where they part, between steps.
-    long together(RowWalk<Cell, Real>& walk, int which, long n) {
-        bool late = false;
+    // One half of the steps from the n-th on -> where they part. The first knows how long a step took it alone.
+    long together(RowWalk<Cell, Real>& walk, int which, long n, Clock::duration step_alone) {
+        const Time start = Clock::now();
+        const long begin = n;
         alone.hand_over(walk);
         walk.go_on(n);
         while (n < f.steps) {
             walk.step(n++);
             if (walk.between(n)) {
                 walk.hand_over(alone);
-                if (late && which == 0) parted.store(n, std::memory_order_relaxed);
+                const bool slower = which == 0 && Clock::now() - start > (n - begin) * step_alone + MAY_BE_LOST;
+                if (slower) parted.store(n, std::memory_order_relaxed);
             }
             done[which].steps.store(n, std::memory_order_release);
-            late |= !seen(done[!which].steps, n);
+            await(done[!which].steps, n);
             if (parted.load(std::memory_order_relaxed) == n) break;
         }
-        if (late) native::say_crowded();
         return n;
     }
 
-    // Wait until the other has come to step n; false if it took so long that it was kept from its core.
-    bool seen(const std::atomic<long>& step, long n) const {
-        for (long tries = 0; tries < patience; tries++) {
-            if (step.load(std::memory_order_acquire) >= n) return true;
-            pause();
+    // Wait until the other has come to step n, awake at first.
+    void await(const std::atomic<long>& step, long n) const {
+        for (long tries = 0; step.load(std::memory_order_acquire) < n; tries++) {
+            if (tries < patience) pause();
+            else std::this_thread::yield();
         }
-        const auto start = std::chrono::steady_clock::now();
-        while (step.load(std::memory_order_acquire) < n) std::this_thread::yield();
-        return std::chrono::steady_clock::now() - start < KEPT;
     }
 
     // Be awake, without a thread beside this one on its core coming short.

@@ -17,7 +17,8 @@ constexpr long SWEEP_BYTES = 8192, ALIKE = 6;
 template <class Real, int COUNT>
 void sweep(const Real* w, long row, const Real* h, long depth, bool down, const Real* plus, Real* z) {
     constexpr int SERIES = COUNT >= ALIKE ? 1 : COUNT >= 4 ? 2 : 4;
-    constexpr long lanes = LANES<Real>, BLOCK = SWEEP_BYTES / ((COUNT >= ALIKE ? SUMS : COUNT) * VECTOR_BYTES) / SERIES * SERIES;
+    constexpr long lanes = LANES<Real>, row_bytes = (COUNT >= ALIKE ? SUMS : COUNT) * VECTOR_BYTES;
+    constexpr long BLOCK = SWEEP_BYTES / row_bytes / SERIES * SERIES;
     Vector<Real> sum[SERIES][COUNT];
     UNROLLED for (int series = 0; series < SERIES; series++)
         UNROLLED for (int n = 0; n < COUNT; n++)

@@ -131,15 +131,19 @@ Team* team = new Team;
 [[maybe_unused]] const int watched = pthread_atfork(nullptr, nullptr, [] { team = new Team; });
 #endif
 
-// When it was last crowded.
-constexpr std::chrono::milliseconds A_WHILE{100};
-std::atomic<Clock::duration> last_crowded{-Clock::duration(A_WHILE)};
+// When threads were last slower together, and for how long that is believed: the longer, the more often it is found again.
+constexpr std::chrono::milliseconds SHORTEST{200}, LONGEST{3000};
+std::atomic<Clock::duration> found{Clock::duration(0)}, believed{Clock::duration(0)};
 
 }  // namespace
 
-bool crowded() { return Clock::now().time_since_epoch() - last_crowded.load() < A_WHILE; }
+bool slower_together() { return Clock::now().time_since_epoch() - found.load() < believed.load(); }
 
-void say_crowded() { last_crowded = Clock::now().time_since_epoch(); }
+void found_slower_together(bool slower) {
+    const Clock::duration longer = std::clamp<Clock::duration>(2 * believed.load(), SHORTEST, LONGEST);
+    believed = slower ? longer : Clock::duration(0);
+    found = Clock::now().time_since_epoch();
+}
 
 int current_core() {
 #ifdef __linux__
