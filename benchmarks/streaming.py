@@ -193,8 +193,8 @@ def markdown(found, seconds):
     heads = ["µs a step, one thread", "by xprnn's", "two threads", "by xprnn's"]
     whole = machine.table(["cell", f"a sequence of {STEPS:,} steps a call", *heads], more)
     return (
-        f"A batch of one, 32 features, 64 units, float32; one step a call with one thread, {calls:,} calls of each, every "
-        f"one timed, the clock's own {seconds:.2f} µs included.\n\n{single}\n\n{whole}"
+        f"A batch of one, 32 features, 64 units, float32; one step a call with one thread, {calls:,} calls of each, "
+        f"every one timed, the clock's own {seconds:.2f} µs included.\n\n{single}\n\n{whole}"
     )
 
 

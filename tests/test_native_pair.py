@@ -73,7 +73,9 @@ def walked(case, kernel, a, tape=True):
     """What a kernel's walk gives, and with a tape what one thread gives of that."""
     y, end, kept = kernel.forward(case.cell, a.p, a.x, a.s, a.mask, case.reverse, tape)
     found = {"y": y, "end": end}
-    return found | dict(zip(BACK, case.kernel.backward(case.cell, a.p, kept, a.dys, a.ds), strict=True)) if tape else found
+    if tape:
+        found |= zip(BACK, case.kernel.backward(case.cell, a.p, kept, a.dys, a.ds), strict=True)
+    return found
 
 
 @EACH_SET
