@@ -3,11 +3,12 @@
     python benchmarks/streaming.py [--rounds 21] [--quick] [--json]
 
 Every call is timed by itself, in blocks of a sequence of 1,000 steps in which all take turns; the first block warms up.
-All outputs of all calls are held to the textbook's cells in float64. One thread on one core. Needs torch and
-onnxruntime (pip install '.[peers]').
+All outputs of all calls are held to the textbook's cells in float64. One thread on one core; whole sequences also with
+two threads each, in a process of its own. Needs torch and onnxruntime (pip install '.[peers]').
 """
 
 import argparse
+import json
 import os
 import statistics
 import time
@@ -117,15 +118,19 @@ def single_steps(job, x, right, rounds):
     return {name: [value / 1e3 for value in values] for name, values in times.items()}
 
 
-def whole_sequences(job, x, right, rounds):
-    """The microseconds of a step of a whole sequence, by who computed it, round by round."""
+def whole_sequences(job, x, right, rounds, threads):
+    """The microseconds of a step of a whole sequence, by who computed it, round by round, each after calls unseen."""
     import cases
     import contestants
+    import duel
 
-    sides = {name: getattr(contestants, name)(job, 1).infer for name in ("xprnn", "torch", "onnxruntime")}
+    sides = {name: getattr(contestants, name)(job, threads).infer for name in ("xprnn", "torch", "onnxruntime")}
     question, times = cases.Question(x, None), {name: [] for name in sides}
     for number in range(rounds):
         for name in list(sides) if number % 2 else reversed(sides):
+            time.sleep(duel.PAUSE[threads > 1])
+            for _ in range(WALKS):
+                sides[name](question)
             start = time.perf_counter()
             for _ in range(WALKS):
                 answer = sides[name](question)
@@ -134,35 +139,38 @@ def whole_sequences(job, x, right, rounds):
     return {name: values[1:] for name, values in times.items()}
 
 
-def measure(cell, rounds):
-    """Both tables' figures for a cell."""
+def measure(cell, rounds, threads):
+    """The figures for a cell of all tables that so many threads are for."""
     import cases
     import numpy as np
     import textbook
     import torch
 
-    torch.set_num_threads(1)
+    torch.set_num_threads(threads)
     job = cases.job(cell, "stream")
     job = job._replace(sizes=job.sizes._replace(T=STEPS))
     x = cases.question(job.sizes, 0).x
     weights = {name: a.astype("float64") for name, a in job.weights.items()}
     right = cases.Answer(textbook.forward(cell, weights, x.astype("float64"))[0])
     with torch.inference_mode():
-        single, whole = single_steps(job, x, right, rounds), whole_sequences(job, x, right, rounds)
-    middle = statistics.median(single["xprnn"])
-    return {
-        "single steps": {
+        whole = whole_sequences(job, x, right, rounds, threads)
+        single = single_steps(job, x, right, rounds) if threads == 1 else {}
+    found = {
+        f"whole sequence, threads: {threads}": {
+            name: machine.spread(values) | {"ratio": machine.ratios(values, whole["xprnn"])}
+            for name, values in whole.items()
+        }
+    }
+    if single:
+        middle = statistics.median(single["xprnn"])
+        found["single steps"] = {
             name: {
                 "calls": len(values), "median": statistics.median(values), "99 %": float(np.percentile(values, 99)),
                 "ratio": statistics.median(values) / middle,
             }
             for name, values in single.items()
-        },
-        "whole sequence": {
-            name: machine.spread(values) | {"ratio": machine.ratios(values, whole["xprnn"])}
-            for name, values in whole.items()
-        },
-    }  # fmt: skip
+        }  # fmt: skip
+    return found
 
 
 def clock():
@@ -176,14 +184,17 @@ def markdown(found, seconds):
     for cell, one in found.items():
         for name, a in one["single steps"].items():
             rows.append([cell, name, f"{a['median']:.2f}", f"{a['99 %']:.2f}", f"{a['ratio']:.1f}"])
-        for name, a in one["whole sequence"].items():
-            more.append([cell, name, f"{a['median']:.3f}", machine.shown(a["ratio"])])
+        alone, two = (one[f"whole sequence, threads: {threads}"] for threads in (1, 2))
+        for name in alone:
+            each = ((f"{a['median']:.3f}", machine.shown(a["ratio"])) for a in (alone[name], two[name]))
+            more.append([cell, name, *(text for pair in each for text in pair)])
     calls = next(iter(found.values()))["single steps"]["xprnn"]["calls"]
     single = machine.table(["cell", "one step a call", "median, µs", "99 %, µs", "by xprnn's"], rows)
-    whole = machine.table(["cell", f"a sequence of {STEPS:,} steps a call", "µs a step", "by xprnn's"], more)
+    heads = ["µs a step, one thread", "by xprnn's", "two threads", "by xprnn's"]
+    whole = machine.table(["cell", f"a sequence of {STEPS:,} steps a call", *heads], more)
     return (
-        f"A batch of one, 32 features, 64 units, float32, one thread; {calls:,} single calls of each, every one timed, "
-        f"the clock's own {seconds:.2f} µs included.\n\n{single}\n\n{whole}"
+        f"A batch of one, 32 features, 64 units, float32; one step a call with one thread, {calls:,} calls of each, "
+        f"every one timed, the clock's own {seconds:.2f} µs included.\n\n{single}\n\n{whole}"
     )
 
 
@@ -192,14 +203,22 @@ def main():
     parser.add_argument("--rounds", type=int, default=21, help=f"blocks of {STEPS:,} calls of each, 2 or more")
     parser.add_argument("--quick", action="store_true", help="three blocks")
     parser.add_argument("--json", action="store_true", help="print JSON alone")
+    parser.add_argument("--two-threads", action="store_true", help="print JSON of whole sequences on two threads alone")
     options = parser.parse_args()
-    os.environ |= machine.threads(1)
-    if hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+    rounds, threads = 3 if options.quick else options.rounds, 2 if options.two_threads else 1
+    found = {}
+    if threads == 1:
+        found = machine.child(__file__, ["--two-threads", "--rounds", rounds], 2)
+        os.environ |= machine.threads(1)
+        if hasattr(os, "sched_setaffinity"):
+            os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     import cases
 
-    found = {cell: measure(cell, 3 if options.quick else options.rounds) for cell in cases.CELLS}
-    machine.tell({"clock": clock(), "cells": found}, markdown(found, clock()), options.json)
+    found = {cell: measure(cell, rounds, threads) | found.get(cell, {}) for cell in cases.CELLS}
+    if threads == 2:
+        print(json.dumps(found))
+    else:
+        machine.tell({"clock": clock(), "cells": found}, markdown(found, clock()), options.json)
 
 
 if __name__ == "__main__":

@@ -1,9 +1,11 @@
 """The kernel for CPUs: the common cells over a whole sequence in compiled code, on NumPy arrays and torch CPU tensors.
 
 Weights are packed once a call, the input's products are made for many steps at once, and those of a step go through
-their gates while they are still in a cache. Threads split the rows of the batch, and each walks the whole sequence. For
-a given number of threads results are the same from run to run; with another number the gradients of the parameters are
-summed in another order, and the last bits of all results may differ.
+their gates while they are still in a cache. Threads split the rows of the batch, and each walks the whole sequence. A
+single row of many units is walked forward by two, each with half of the units, which meet at every step; where that is
+slower, as beside other processes, one goes on alone. For a given number of threads results are the same from run to
+run; with another number the gradients of the parameters are summed in another order, and the last bits of all results
+may differ.
 
 XPRNN_NATIVE=0 in the environment leaves it out, when xprnn is installed as when it is imported.
 """

@@ -92,4 +92,11 @@ void release(void* memory);
 // Call work(what, 0), ..., work(what, count - 1), each on a thread of its own, the first on this one.
 void in_parallel(int count, void (*work)(const void* what, int which), const void* what);
 
+// Whether threads that wait for each other at every step were slower than one, lately; and what is found of it.
+bool slower_together();
+void found_slower_together(bool slower);
+
+// The core that this thread is on; -1 where the system does not tell.
+int current_core();
+
 }  // namespace native

@@ -3,7 +3,7 @@
 
 #include "backward.h"
 #include "forward.h"
-#include "single.h"
+#include "pair.h"
 
 namespace {
 
@@ -12,10 +12,16 @@ using native::Kind;
 // Below so many multiplications a thread costs more than it brings.
 constexpr double WORK_OF_A_THREAD = 4e6;
 
+// The multiplications of all products there.
+template <class Real>
+double work_of(const native::Problem<Real>& p) {
+    return double(p.steps) * p.batch * (p.features + p.hidden) * native::gates_of(p.kind) * p.hidden;
+}
+
 // How many threads a problem is worth: each has rows of its own.
 template <class Real>
 int threads_for(const native::Problem<Real>& p) {
-    const double work = double(p.steps) * p.batch * (p.features + p.hidden) * native::gates_of(p.kind) * p.hidden;
+    const double work = work_of(p);
     const long worth = long(smaller(p.threads, p.batch));
     return int(work / WORK_OF_A_THREAD < worth ? (work < 2 * WORK_OF_A_THREAD ? 1 : work / WORK_OF_A_THREAD) : worth);
 }
@@ -47,9 +53,14 @@ int threads_for_weights(const native::Problem<Real>& p, int threads) {
 template <class Cell, class Real>
 void forward(const Forward<Real>& f) {
     const int threads = threads_for(f);
+    if (f.batch == 1 && f.threads > 1 && work_of(f) >= 2 * WORK_OF_A_THREAD && Pair<Cell, Real>::suits(f) &&
+        !native::slower_together()) {
+        Pair<Cell, Real> pair(f);
+        return in_parts(2, [&](Part part) { part.which ? pair.follow() : void(pair.lead()); });
+    }
     if (threads == f.batch) {  // each row has a thread of its own
         const RowWeights<Cell, Real> weights(f);
-        return in_parts(threads, [&](Part part) { ForwardRow<Cell, Real>(f, weights, part.which).run(); });
+        return in_parts(threads, [&](Part part) { RowWalk<Cell, Real>(f, weights, part.which).run(); });
     }
     const Weights<Cell, Real> weights(f);
     in_parts(threads_for_weights(f, threads), [&](Part part) { weights.pack(part); });

@@ -9,14 +9,16 @@ namespace {
 constexpr int SUMS = 2 * TILE_ROWS < 16 ? 2 * TILE_ROWS : 16;
 
 // So many bytes of the matrix are read upward, whichever way the walk over them goes: downward, little is fetched ahead.
-constexpr long SWEEP_BYTES = 8192;
+// From so many vectors on, rows are added one after the other, in an order that does not depend on how many there are.
+constexpr long SWEEP_BYTES = 8192, ALIKE = 6;
 
 // z = plus + h W for COUNT vectors of columns: h (depth), W(k) = w + k · row, plus null or as z. If ``down``, the last
 // rows come first: who turns round with every product begins with what the one before has left in the first cache.
 template <class Real, int COUNT>
 void sweep(const Real* w, long row, const Real* h, long depth, bool down, const Real* plus, Real* z) {
-    constexpr int SERIES = COUNT >= 8 ? 1 : COUNT >= 4 ? 2 : 4;  // as in ``tile``
-    constexpr long lanes = LANES<Real>, BLOCK = SWEEP_BYTES / (COUNT * VECTOR_BYTES) / SERIES * SERIES;
+    constexpr int SERIES = COUNT >= ALIKE ? 1 : COUNT >= 4 ? 2 : 4;
+    constexpr long lanes = LANES<Real>, row_bytes = (COUNT >= ALIKE ? SUMS : COUNT) * VECTOR_BYTES;
+    constexpr long BLOCK = SWEEP_BYTES / row_bytes / SERIES * SERIES;
     Vector<Real> sum[SERIES][COUNT];
     UNROLLED for (int series = 0; series < SERIES; series++)
         UNROLLED for (int n = 0; n < COUNT; n++)
@@ -53,18 +55,19 @@ struct AllSweeps : AllSweeps<Real, LEFT - 1, LEFT, COUNTS...> {};
 template <class Real, int... COUNTS>
 struct AllSweeps<Real, 0, COUNTS...> : SweepsOf<Real, COUNTS...> {};
 
-// The columns of some gates, W (depth, gates · hidden) and a bias (gates · hidden) or null, for one row at a time. Packed,
-// W is cut into ribbons of as many vectors as a sweep takes, a ribbon's rows one behind the other, and zeros behind the
-// last column. Not packed, the last ribbon ends with the last column and has some of the one before it again.
+// The columns of some units in some gates, W (depth, columns) and a bias (columns) or null, for one row at a time.
+// Packed, W is cut into ribbons of as many vectors as a sweep takes, a ribbon's rows one behind the other, and zeros behind
+// the last column. Not packed, the last ribbon ends with the last column and has some of the one before it again.
 template <class Real>
 class Ribbons {
   public:
-    // row: how long a row of W is. Not packed, hidden is a vector or more.
-    Ribbons(bool packed, const Real* W, long row, const Real* bias, long depth, int gates, long hidden)
-        : packed_(packed), depth_(depth), columns_(gates * hidden), count_(count_of(columns_)),
+    // row: how long a row of W is; units: how many columns of a gate are taken; gap: from one gate's to the next's. Not
+    // packed, all units are taken, and they are a vector or more.
+    Ribbons(bool packed, const Real* W, long row, const Real* bias, long depth, int gates, long units, long gap)
+        : packed_(packed), depth_(depth), columns_(gates * units), count_(count_of(columns_)),
           vectors_(over(over(columns_, LANES<Real>), count_)), sweep_(AllSweeps<Real>::of[vectors_ - 1]), W_(W),
           row_(row), bias_(bias), data_(packed ? length() * depth : 0), plus_(packed && bias ? length() : 0) {
-        if (packed) pack();
+        if (packed) pack(units, gap);
     }
 
     // How much room a product takes, and reading a vector from any of its columns on.
@@ -90,14 +93,21 @@ class Ribbons {
     }
     long length() const { return count_ * vectors_ * LANES<Real>; }
 
-    __attribute__((noinline)) void pack() {
+    __attribute__((noinline)) void pack(long units, long gap) {
         const long width = vectors_ * LANES<Real>;
-        for (long column = 0; column < length(); column += LANES<Real>) {
-            Real* to = data_ + column / width * width * depth_ + column % width;
-            for (long k = 0; k < depth_; k++)
-                store(to + k * width, load_some(W_ + k * row_ + column, columns_ - column));
-            if (bias_) store(plus_ + column, load_some(bias_ + column, columns_ - column));
+        Buffer<Real> side_by_side(length());
+        side_by_side.clear();
+        const auto gather = [&](const Real* from, Real* to) {
+            for (long column = 0; column < columns_; column += units, from += gap)
+                __builtin_memcpy(to + column, from, units * sizeof(Real));
+        };
+        for (long k = 0; k < depth_; k++) {
+            gather(W_ + k * row_, side_by_side);
+            for (long column = 0; column < length(); column += LANES<Real>)
+                store(data_ + column / width * width * depth_ + k * width + column % width, load(side_by_side + column));
         }
+        plus_.clear();
+        if (bias_) gather(bias_, plus_);
     }
 
     const bool packed_;

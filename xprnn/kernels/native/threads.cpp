@@ -23,6 +23,8 @@
 namespace native {
 namespace {
 
+using Clock = std::chrono::steady_clock;
+
 // The parts of one call's work; each is done once, by whoever is free.
 struct Job {
     void (*const work)(const void* what, int which);
@@ -49,7 +51,6 @@ class Team {
 
   private:
     using Held = std::unique_lock<std::mutex>;
-    using Clock = std::chrono::steady_clock;
     static constexpr std::chrono::microseconds LINGER{200};
 
     // At least so many threads, or as many as the system gives: the caller does what nobody else does.
@@ -130,7 +131,27 @@ Team* team = new Team;
 [[maybe_unused]] const int watched = pthread_atfork(nullptr, nullptr, [] { team = new Team; });
 #endif
 
+// When threads were last slower together, and for how long that is believed: the longer, the more often it is found again.
+constexpr std::chrono::milliseconds SHORTEST{200}, LONGEST{3000};
+std::atomic<Clock::duration> found{Clock::duration(0)}, believed{Clock::duration(0)};
+
 }  // namespace
+
+bool slower_together() { return Clock::now().time_since_epoch() - found.load() < believed.load(); }
+
+void found_slower_together(bool slower) {
+    const Clock::duration longer = std::clamp<Clock::duration>(2 * believed.load(), SHORTEST, LONGEST);
+    believed = slower ? longer : Clock::duration(0);
+    found = Clock::now().time_since_epoch();
+}
+
+int current_core() {
+#ifdef __linux__
+    return sched_getcpu();
+#else
+    return -1;
+#endif
+}
 
 void in_parallel(int count, void (*work)(const void* what, int which), const void* what) {
     if (count == 1) return work(what, 0);

@@ -1,0 +1,125 @@
+// The walk over time for one row by two threads: each has the weights of half of the units in its own caches.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <thread>
+
+#include "single.h"
+
+namespace {
+
+// At every step each thread needs the other's half of h, and waits for it. The second may come late, or never: until it
+// is there the first does all units, with the same numbers. They part where that was faster: others may want their cores,
+// or what one has written may take long to come to the other.
+template <class Cell, class Real>
+class Pair {
+  public:
+    explicit Pair(const Forward<Real>& f)
+        : f(f), half(half_of(f.hidden)), patience(64 + products_of(f) / 64), all(f), own(f, 0, half),
+          h(2 * rounded_up(f.hidden, LANES<Real>)), alone(f, all, 0, h), first(f, own, 0, h) {}
+
+    // Whether there are units enough: for each half to fill lines of a cache, for sums in the order of all units' sums,
+    // and for products that take longer than what one thread has written takes to come to the other.
+    static bool suits(const Forward<Real>& f) {
+        const long half = half_of(f.hidden), least = smaller(half, f.hidden - half);
+        return !Cell::two_steps && products_of(f) >= 10000 && Cell::recurrents * least > (ALIKE - 1) * LANES<Real>;
+    }
+
+    // All steps, on this thread and on that which calls ``follow`` meanwhile -> how many of them both made.
+    long lead() {
+        const Time start = Clock::now();
+        long n = 0;
+        for (alone.begin(); n < f.steps && !(n && alone.between(n) && beside()); n++) alone.step(n);
+        const long begin = n;
+        met.store(begin, std::memory_order_release);
+        if (n < f.steps) n = together(first, 0, n, (Clock::now() - start) / n);
+        if (begin < f.steps) native::found_slower_together(parted.load(std::memory_order_relaxed) >= 0);
+        const long end = n;
+        for (alone.go_on(n); n < f.steps; n++) alone.step(n);
+        alone.end();
+        return end - begin;
+    }
+
+    void follow() {
+        if (met.load(std::memory_order_relaxed) == f.steps) return;
+        const RowWeights<Cell, Real> own(f, half, f.hidden - half);
+        RowWalk<Cell, Real> second(f, own, 0, h);
+        core.store(native::current_core(), std::memory_order_release);
+        await(met, 0);
+        together(second, 1, met.load(std::memory_order_relaxed), {});
+    }
+
+  private:
+    using Clock = std::chrono::steady_clock;
+    using Time = Clock::time_point;
+    static constexpr long LINE = 128;  // two lines of a cache: some processors fetch them in pairs
+    static constexpr std::chrono::microseconds MAY_BE_LOST{100};
+    static constexpr int UNKNOWN = -1, ABSENT = -2;
+
+    // The first thread's units, about half of them.
+    static long half_of(long hidden) {
+        constexpr long unit = LINE / long(sizeof(Real));
+        return (hidden / 2 + unit / 2) / unit * unit;
+    }
+
+    static long products_of(const Forward<Real>& f) { return Cell::recurrents * f.hidden * f.hidden; }
+
+    // Whether the other has come, and to another core.
+    bool beside() const {
+        const int other = core.load(std::memory_order_acquire);
+        return other == UNKNOWN || (other != ABSENT && other != native::current_core());
+    }
+
+    // One half of the steps from the n-th on -> where they part. The first knows how long a step took it alone.
+    long together(RowWalk<Cell, Real>& walk, int which, long n, Clock::duration step_alone) {
+        const Time start = Clock::now();
+        const long begin = n;
+        alone.hand_over(walk);
+        walk.go_on(n);
+        while (n < f.steps) {
+            walk.step(n++);
+            if (walk.between(n)) {
+                walk.hand_over(alone);
+                const bool slower = which == 0 && Clock::now() - start > (n - begin) * step_alone + MAY_BE_LOST;
+                if (slower) parted.store(n, std::memory_order_relaxed);
+            }
+            done[which].steps.store(n, std::memory_order_release);
+            await(done[!which].steps, n);
+            if (parted.load(std::memory_order_relaxed) == n) break;
+        }
+        return n;
+    }
+
+    // Wait until the other has come to step n, awake at first.
+    void await(const std::atomic<long>& step, long n) const {
+        for (long tries = 0; step.load(std::memory_order_acquire) < n; tries++) {
+            if (tries < patience) pause();
+            else std::this_thread::yield();
+        }
+    }
+
+    // Be awake, without a thread beside this one on its core coming short.
+    static void pause() {
+#if defined(__x86_64__)
+        __builtin_ia32_pause();
+#elif defined(__aarch64__)
+        __asm__ volatile("yield");
+#endif
+    }
+
+    struct alignas(LINE) Counter {
+        std::atomic<long> steps{0};
+    };
+
+    const Forward<Real>& f;
+    const long half, patience;  // the units of the first thread; how often one looks for the other before it yields
+    const RowWeights<Cell, Real> all, own;
+    Buffer<Real> h;  // of all three walks
+    RowWalk<Cell, Real> alone, first;
+    Counter done[2];
+    std::atomic<int> core{ABSENT};         // the second one's
+    std::atomic<long> met{-1}, parted{-1};  // the steps that the second begins with, and ends before
+};
+
+}  // namespace
