@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from emulation import MISSING, Emulated
 from emulation.build import built
+from leaves import cotangents, error
 from subjects import SIZED
 
 from xprnn import cells
@@ -62,17 +63,6 @@ def shaped(name, setting=(), **device):
     a = case.draw()
     scale = min(1.0, 2.0 / np.sqrt(hidden))
     return case, a._replace(p={name: v if name == "keep" else scale * v for name, v in a.p.items()})
-
-
-def cotangents(cell, a, tape, dys):
-    """All that a walk back gives, by name."""
-    dx, ds, dp = scan_vjp(cell, a.p, tape, dys, a.ds)
-    return compare.flatten({"dx": dx, "ds": ds, "dp": dp})
-
-
-def error(got, wanted):
-    """The largest error of a leaf, beside its length."""
-    return np.max([np.linalg.norm(got[name] - v) / np.linalg.norm(v) for name, v in wanted.items()])
 
 
 @EACH

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from emulation import MISSING, Emulated
 from emulation.build import built
+from leaves import cotangents, error
 
 from xprnn import cells
 from xprnn.backend import backend
@@ -15,7 +16,7 @@ from xprnn.kernels import NAMED, cuda_tiling, loop
 from xprnn.kernels.cuda_norm import CUDANorm
 from xprnn.kernels.cuda_norm_cluster import NormCluster, plan_back, plan_there
 from xprnn.kernels.cuda_tiling import BACK, THERE, Tiling, tiling
-from xprnn.scan import scan, scan_vjp
+from xprnn.scan import scan
 from xprnn.testing import Case, compare
 
 pytestmark = pytest.mark.skipif(bool(MISSING), reason=MISSING)
@@ -49,18 +50,6 @@ def shaped(name, setting=(), **device):
     return case, a._replace(p={name: v if name == "keep" else scale * v for name, v in a.p.items()})
 
 
-def cotangents(case, given, tape, dys):
-    """All that a walk back gives, by name."""
-    dx, ds, dp = scan_vjp(case.cell, given.p, tape, dys, given.ds)
-    return {"dx": dx, "ds": ds, "dp": dp}
-
-
-def error(got, wanted):
-    """The largest error of a leaf, beside its length."""
-    got, wanted = compare.flatten(got), compare.flatten(wanted)
-    return np.max([np.linalg.norm(got[name] - v) / np.linalg.norm(v) for name, v in wanted.items()])
-
-
 @EACH
 @pytest.mark.parametrize("setting", [{}, HARDER], ids=["plain", "harder"])
 def test_it_is_the_loop(name, setting):
@@ -72,8 +61,8 @@ def test_it_is_the_loop(name, setting):
     tape, reference = met[2], best[2]
     assert least <= error({"forward": met[:2]}, {"forward": best[:2]}) < most
     for some in (lambda dys: dys, lambda dys: None):
-        back = cotangents(case, given, tape, some(given.dys))
-        assert least <= error(back, cotangents(exact, wanted, reference, some(wanted.dys))) < most
+        back = cotangents(case.cell, given, tape, some(given.dys))
+        assert least <= error(back, cotangents(exact.cell, wanted, reference, some(wanted.dys))) < most
 
 
 @EACH
@@ -96,9 +85,9 @@ def test_each_walk_goes_back_over_what_the_other_has_left():
     case, a = shaped("groups of 8", HARDER)
     a, steps = case.place(a), replace(case, kernel=CUDANorm(device=Emulated()))
     tapes = [one.forward(a)[2] for one in (case, steps)]
-    wanted = cotangents(case, a, tapes[0], a.dys)
+    wanted = cotangents(case.cell, a, tapes[0], a.dys)
     for tape in (tapes[0]._replace(kernel=steps.kernel), tapes[1]._replace(kernel=case.kernel)):
-        assert 0 < error(cotangents(case, a, tape, a.dys), wanted) < 2e-6
+        assert 0 < error(cotangents(case.cell, a, tape, a.dys), wanted) < 2e-6
 
 
 # The variance as a difference of two means.
