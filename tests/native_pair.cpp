@@ -126,6 +126,10 @@ int main(int, char** arguments) {
         {"meanwhile", 3000, begin(there, 1, 0), some},
         {"beneath", 300, begin(here, 0, 20), none},  // on one core
     };
+    for (long steps : {4, 5}) {
+        const Row row(native::Kind::lstm, steps, true);
+        std::printf("%ld-steps %s\n", steps, Pair<Memory<false>, float>::suits(row.f) == (steps > 4) ? "well" : "otherwise");
+    }
     std::signal(SIGUSR1, [](int) { sleep_ms(100); });
     if (std::atoi(arguments[3])) meetings.push_back({"interrupted", 20000, interrupted, until_slower});
     for (const Meeting& meeting : meetings)

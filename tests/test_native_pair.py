@@ -11,6 +11,7 @@ import pytest
 from test_native import EACH_CELL, EACH_SET, tame
 from test_native_sanitized import FOLDER, library
 
+from xprnn import cells
 from xprnn.backend import backend
 from xprnn.kernels import cpu
 from xprnn.testing import Case, compare
@@ -53,8 +54,9 @@ def ways(program, interrupted):
 
 
 def well(*names):
-    """What each of three cells, plain and with all that there is, has to say."""
-    return [(name, "well") for name in names for _ in range(6)]
+    """What each of three cells, plain and with all that there is, has to say, after whether few steps suit."""
+    few = [("4-steps", "well"), ("5-steps", "well")]
+    return few + [(name, "well") for name in names for _ in range(6)]
 
 
 @needs()
@@ -96,3 +98,13 @@ def test_the_number_of_threads_is_not_in_the_numbers(instructions, make, dtype):
         for tape in (True, False):
             two = walked(case, cpu.CPU(2, instructions), a, tape)
             compare.identical("two threads", case, two, {name: one[name] for name in two})
+
+
+@pytest.mark.parametrize("steps", [2, 4, 5])
+@pytest.mark.skipif(not cpu.INSTRUCTIONS, reason="the kernel for CPUs was not built")
+def test_few_steps_of_many_units(steps):
+    case = Case(cells.LSTM(800), backend("numpy", "float32"), cpu.CPU(1), features=800, steps=steps, batch=1)
+    a = case.place(tame(case))
+    one = walked(case, case.kernel, a, False)
+    for _ in range(5):
+        compare.identical("two threads", case, walked(case, cpu.CPU(2), a, False), one)

@@ -96,7 +96,8 @@ void in_parallel(int count, void (*work)(const void* what, int which), const voi
 bool slower_together();
 void found_slower_together(bool slower);
 
-// The core that this thread is on; -1 where the system does not tell.
+// The core that this thread is on; NO_CORE where the system does not tell.
+constexpr int NO_CORE = -1;
 int current_core();
 
 }  // namespace native

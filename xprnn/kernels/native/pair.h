@@ -10,8 +10,12 @@
 namespace {
 
 // At every step each thread needs the other's half of h, and waits for it. The second may come late, or never: until it
-// is there the first does all units, with the same numbers. They part where that was faster: others may want their cores,
-// or what one has written may take long to come to the other.
+// is there the first does all units, with the same numbers, and again from where that turns out to be faster: another
+// process may have the second one's core, or the two cores may be far from each other.
+//
+// The second lays out its weights and says on which ``core`` it is. The first looks for that where u is to be made anew,
+// so that all make it for the same steps, and says in ``met`` where both begin. Each says after every step how many are
+// ``done``. Where u is to be made again, the first may say that they have ``parted`` there, before it says that it is done.
 template <class Cell, class Real>
 class Pair {
   public:
@@ -19,11 +23,13 @@ class Pair {
         : f(f), half(half_of(f.hidden)), patience(64 + products_of(f) / 64), all(f), own(f, 0, half),
           h(2 * rounded_up(f.hidden, LANES<Real>)), alone(f, all, 0, h), first(f, own, 0, h) {}
 
-    // Whether there are units enough: for each half to fill lines of a cache, for sums in the order of all units' sums,
-    // and for products that take longer than what one thread has written takes to come to the other.
+    // Whether the weights are worth laying out, and there are units enough: for each half to fill lines of a cache, for
+    // sums in the order of all units' sums, and for products that take longer than what one thread has written takes to
+    // come to the other.
     static bool suits(const Forward<Real>& f) {
         const long half = half_of(f.hidden), least = smaller(half, f.hidden - half);
-        return !Cell::two_steps && products_of(f) >= 10000 && Cell::recurrents * least > (ALIKE - 1) * LANES<Real>;
+        return !Cell::two_steps && f.steps > RowWeights<Cell, Real>::FEW_STEPS && products_of(f) >= 10000 &&
+               Cell::recurrents * least > (ALIKE - 1) * LANES<Real>;
     }
 
     // All steps, on this thread and on that which calls ``follow`` meanwhile -> how many of them both made.
@@ -55,7 +61,8 @@ class Pair {
     using Time = Clock::time_point;
     static constexpr long LINE = 128;  // two lines of a cache: some processors fetch them in pairs
     static constexpr std::chrono::microseconds MAY_BE_LOST{100};
-    static constexpr int UNKNOWN = -1, ABSENT = -2;
+    static constexpr int ABSENT = -2;
+    static_assert(LINE % (PANEL<Real> * sizeof(Real)) == 0, "halves have the panels that all units have");
 
     // The first thread's units, about half of them.
     static long half_of(long hidden) {
@@ -68,10 +75,11 @@ class Pair {
     // Whether the other has come, and to another core.
     bool beside() const {
         const int other = core.load(std::memory_order_acquire);
-        return other == UNKNOWN || (other != ABSENT && other != native::current_core());
+        return other == native::NO_CORE || (other != ABSENT && other != native::current_core());
     }
 
-    // One half of the steps from the n-th on -> where they part. The first knows how long a step took it alone.
+    // One half of the steps from the n-th on -> where they part. The first knows how long a step took it alone, with what
+    // was not in its caches yet.
     long together(RowWalk<Cell, Real>& walk, int which, long n, Clock::duration step_alone) {
         const Time start = Clock::now();
         const long begin = n;

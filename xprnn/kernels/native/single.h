@@ -11,7 +11,7 @@ using native::Forward;
 // The weights of some units, for all rows. For a few steps they stay as they are: to lay them out costs as much.
 template <class Cell, class Real>
 struct RowWeights {
-    static constexpr int gates = Cell::recurrents, together = gates - Cell::two_steps;
+    static constexpr int gates = Cell::recurrents, at_once = gates - Cell::two_steps;
     static constexpr long FEW_STEPS = 4;
 
     const long first, units, row;  // the units from ``first`` on; how long a row of Wx and of Wh is
@@ -30,8 +30,8 @@ struct RowWeights {
         : first(first), units(units), row(gates * f.hidden), packed(f.hidden < LANES<Real> || f.steps > FEW_STEPS),
           padded(rounded_up(units, LANES<Real>)), xs(packed ? f.features : 0, gates, units),
           x(false, f.Wx, row, f.bx, f.features, gates, f.hidden, f.hidden),
-          h(packed, f.Wh + first, row, from(f.bh, 0), f.hidden, together, units, f.hidden),
-          gated(packed && Cell::two_steps, f.Wh + together * f.hidden + first, row, from(f.bh, together * f.hidden),
+          h(packed, f.Wh + first, row, from(f.bh, 0), f.hidden, at_once, units, f.hidden),
+          gated(packed && Cell::two_steps, f.Wh + at_once * f.hidden + first, row, from(f.bh, at_once * f.hidden),
                 f.hidden, 1, units, f.hidden),
           bias(packed ? gates * padded : 0), constants(Cell::constants * padded) {
         for (int gate = 0; packed && gate < gates; gate++) {
@@ -144,7 +144,7 @@ class RowWalk {
         w.h.times(into_product, down, z);
         if constexpr (Cell::two_steps) {
             for (long unit = 0; unit < padded; unit += LANES<Real>) make_reset(unit, u, before, into_product);
-            w.gated.times(reset, down, z + w.together * w.units);
+            w.gated.times(reset, down, z + w.at_once * w.units);
         }
         for (long unit = 0; unit < padded; unit += UNDER_WAY * LANES<Real>) activate(unit, t, u, before, after);
     }
@@ -155,7 +155,7 @@ class RowWalk {
         return seen;
     }
 
-    // What is known of a vector of units before its gates.
+    // What is known of a vector of units before its gates. Behind the last unit it is numbers of other gates, for nobody.
     Unit<Real> unit_at(long unit, const Real* u, const Real* before) const {
         Unit<Real> q;
         for (int place = 0; place < Cell::columns; place++) {

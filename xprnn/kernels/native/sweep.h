@@ -11,6 +11,7 @@ constexpr int SUMS = 2 * TILE_ROWS < 16 ? 2 * TILE_ROWS : 16;
 // So many bytes of the matrix are read upward, whichever way the walk over them goes: downward, little is fetched ahead.
 // From so many vectors on, rows are added one after the other, in an order that does not depend on how many there are.
 constexpr long SWEEP_BYTES = 8192, ALIKE = 6;
+static_assert((SUMS + 1) / 2 >= ALIKE, "who has more vectors than one sweep has ALIKE in each");
 
 // z = plus + h W for COUNT vectors of columns: h (depth), W(k) = w + k · row, plus null or as z. If ``down``, the last
 // rows come first: who turns round with every product begins with what the one before has left in the first cache.
@@ -62,7 +63,7 @@ template <class Real>
 class Ribbons {
   public:
     // row: how long a row of W is; units: how many columns of a gate are taken; gap: from one gate's to the next's. Not
-    // packed, all units are taken, and they are a vector or more.
+    // packed, all units are taken, so that gap is units, and they are a vector or more.
     Ribbons(bool packed, const Real* W, long row, const Real* bias, long depth, int gates, long units, long gap)
         : packed_(packed), depth_(depth), columns_(gates * units), count_(count_of(columns_)),
           vectors_(over(over(columns_, LANES<Real>), count_)), sweep_(AllSweeps<Real>::of[vectors_ - 1]), W_(W),

@@ -149,7 +149,7 @@ int current_core() {
 #ifdef __linux__
     return sched_getcpu();
 #else
-    return -1;
+    return NO_CORE;
 #endif
 }
 
