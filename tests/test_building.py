@@ -16,6 +16,7 @@ PACKAGE = ROOT / "xprnn"
 FILES = sorted(PACKAGE.rglob("*.py"))
 MODULES = {".".join(file.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): file for file in FILES}
 SOURCES = [path for folder in ("xprnn", "tests", "benchmarks") for path in sorted((ROOT / folder).rglob("*.py"))]
+NATIVE = sorted((PACKAGE / "kernels" / "native").iterdir())
 EACH = pytest.mark.parametrize("name", MODULES)
 
 # The floor of every module and package directly in xprnn; a module may import from its own floor and those below.
@@ -98,6 +99,12 @@ def test_imports_go_down_only(name):
 
 def test_the_package_itself_leaves_the_checks_outside():
     assert not [other for other in imported("xprnn") if other.startswith("xprnn.testing")]
+
+
+@pytest.mark.parametrize("path", NATIVE, ids=lambda path: path.name)
+def test_lines_of_the_native_kernel_are_short(path):
+    lines = path.read_text(encoding="utf-8").splitlines()
+    assert [line for line in lines if len(line) > 120] == []
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))

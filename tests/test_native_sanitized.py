@@ -8,6 +8,8 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -62,8 +64,8 @@ def built(folder):
     compiler, include = shutil.which("g++"), sysconfig.get_paths()["include"]
     sources = sorted(FOLDER.glob("*.cpp"))
     commands = [[compiler, *OPTIONS, f"-I{include}", "-c", str(one), "-o", f"{folder}/{one.stem}.o"] for one in sources]
-    running = [subprocess.Popen(command) for command in commands]
-    assert [process.wait() for process in running] == [0] * len(running)
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        list(pool.map(partial(subprocess.run, check=True), commands))
     objects = [f"{folder}/{one.stem}.o" for one in sources]
     module = f"{folder}/_native.so"
     subprocess.run([compiler, "-shared", "-pthread", *OPTIONS, *objects, "-o", module], check=True)

@@ -25,8 +25,8 @@ struct Back {
     Vector<Real> saved[5], before, after, dh, dc, carry, d[4], constant[3], dconstant[3];
 };
 
-// Where in ``saved`` a vector of units begins, of one of so many rows at step t. All parts lie side by side, and the rows
-// one behind the other, as both walks visit them.
+// Where in ``saved`` a vector of units begins, of one of so many rows at step t. All parts lie side by side, and the
+// rows one behind the other, as both walks visit them.
 template <class Cell, class Real>
 inline long saved_place(long t, long unit, long row, long rows, long padded) {
     return (t * padded * rows + unit * rows + row * LANES<Real>)*Cell::saved;

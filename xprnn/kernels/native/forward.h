@@ -123,7 +123,8 @@ class ForwardRows {
         const Left<Real> from_x{x, x_row, 1, D}, from_h{h, h_row, 1, H};
         const auto make = [&](const Term<Real>& term_x, const Term<Real>& term_h, bool ready, long to, long column,
                               long width) {
-            strip(rows, term_x, term_h, width, {z + to, Z_ROW, width, (ready ? u : w.bias) + column, ready ? u_row : 0});
+            const Real* plus = (ready ? u : w.bias) + column;
+            strip(rows, term_x, term_h, width, {z + to, Z_ROW, width, plus, ready ? u_row : 0});
         };
         for (long column = 0; start == w.whole && column < w.rest_columns; column += PANEL<Real>)
             make(chunk ? NOTHING<Real> : w.times_rest(from_x, w.x_rest, column), w.times_rest(from_h, w.h_rest, column),

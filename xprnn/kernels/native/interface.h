@@ -67,23 +67,20 @@ struct Backward : Problem<Real> {
     Real* dWc;
 };
 
-// The kernel for one instruction set.
+// The kernel for one instruction set, in one precision.
+template <class Real>
 struct Kernels {
-    const char* name;
-    bool (*usable)();
-    void (*forward_float)(const Forward<float>&);
-    void (*forward_double)(const Forward<double>&);
-    void (*backward_float)(const Backward<float>&);
-    void (*backward_double)(const Backward<double>&);
+    void (*forward)(const Forward<Real>&);
+    void (*backward)(const Backward<Real>&);
     // How wide a row of ``saved`` is, in numbers.
-    long (*saved_width_float)(Kind, long hidden);
-    long (*saved_width_double)(Kind, long hidden);
+    long (*saved_width)(Kind, long hidden);
     // y = tanh(x) or, if ``sigmoid``, 1 / (1 + e⁻ˣ), for tests of their accuracy; x and y (count).
-    void (*curve_float)(bool sigmoid, const float* x, float* y, long count);
-    void (*curve_double)(bool sigmoid, const double* x, double* y, long count);
+    void (*curve)(bool sigmoid, const Real* x, Real* y, long count);
 };
 
-extern const Kernels avx512_kernels, avx2_kernels, plain_kernels;
+// Each has a source of its own, so that they are compiled side by side.
+extern const Kernels<float> avx512_float, avx2_float, plain_float;
+extern const Kernels<double> avx512_double, avx2_double, plain_double;
 
 // Memory that begins on a cache line; std::bad_alloc if there is none.
 void* allocate(std::size_t bytes);

@@ -149,9 +149,7 @@ long saved_width(Kind kind, long hidden) {
     return with_cell(kind, [&](auto cell) { return decltype(cell)::saved * rounded_up(hidden, LANES<Real>); });
 }
 
-}  // namespace
+template <class Real>
+constexpr native::Kernels<Real> kernels{forward_any<Real>, backward_any<Real>, saved_width<Real>, curve<Real>};
 
-#define KERNELS_OF(NAME, USABLE)                                                                         \
-    const native::Kernels native::NAME##_kernels = {                                                     \
-        #NAME, USABLE, forward_any<float>, forward_any<double>, backward_any<float>, backward_any<double>, \
-        saved_width<float>, saved_width<double>, curve<float>, curve<double>}
+}  // namespace

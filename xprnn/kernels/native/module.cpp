@@ -14,17 +14,32 @@ namespace {
 
 using namespace native;
 
-const Kernels* const ALL[] = {
-#if defined(__x86_64__)
-    &avx512_kernels,
-    &avx2_kernels,
-#endif
-    &plain_kernels,
+struct Instructions {
+    const char* name;
+    bool (*usable)();
+    const Kernels<float>& in_float;
+    const Kernels<double>& in_double;
 };
 
-const Kernels& kernels_called(PyObject* name) {
-    for (const Kernels* one : ALL)
-        if (PyUnicode_CompareWithASCIIString(name, one->name) == 0) return *one;
+const Instructions ALL[] = {
+#if defined(__x86_64__)
+    {"avx512",
+     [] {
+         return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
+                __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("fma");
+     },
+     avx512_float, avx512_double},
+    {"avx2", [] { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); }, avx2_float, avx2_double},
+#endif
+    {"plain", [] { return true; }, plain_float, plain_double},
+};
+
+// Call work with the kernel of the instructions of this name, in the precision of a format.
+template <class Work>
+void with_kernels(PyObject* name, char format, Work work) {
+    for (const Instructions& one : ALL)
+        if (PyUnicode_CompareWithASCIIString(name, one.name) == 0)
+            return format == 'f' ? work(one.in_float) : work(one.in_double);
     raise(PyExc_ValueError, "no such instruction set in this build");
 }
 
@@ -115,15 +130,12 @@ void make_both(const Calls& calls) {
     in_parallel(2, [](const void* what, int which) { static_cast<const Calls*>(what)->make(which); }, &calls);
 }
 
-long width_of(const Kernels& kernels, const Sizes& n) {
-    return n.format == 'f' ? kernels.saved_width_float(n.kind, n.H) : kernels.saved_width_double(n.kind, n.H);
-}
-
 int threads_of(PyObject* const* a) { return static_cast<int>(integer(a[THREADS])); }
 
 template <class Real>
-void forward_as(void (*kernel)(const Forward<Real>&), PyObject* const* a, const Sizes& n, long width) {
+void forward_as(const Kernels<Real>& kernels, PyObject* const* a, const Sizes& n) {
     const char format = n.format;
+    const long width = kernels.saved_width(n.kind, n.H);
     PyObject* const* rest = a + INPUTS + REST;
     const Inputs inputs(a + INPUTS, n, {n.T, n.B, n.D});
     const Array h(rest[0], "h", format, {n.B, n.H}), c(rest[1], "c", format, {n.B, n.H});
@@ -136,12 +148,13 @@ void forward_as(void (*kernel)(const Forward<Real>&), PyObject* const* a, const 
     inputs.fill(f, n, threads_of(a), integer(a[REVERSE]) != 0);
     f.h = h.as<Real>(), f.c = c.as<Real>(), f.h_end = h_end.as<Real>(), f.c_end = c_end.as<Real>();
     f.ys = ys.as<Real>(), f.states = states.as<Real>(), f.saved = saved.as<Real>();
-    unlocked(kernel, f);
+    unlocked(kernels.forward, f);
 }
 
 template <class Real>
-void backward_as(void (*kernel)(const Backward<Real>&), PyObject* const* a, const Sizes& n, long width) {
+void backward_as(const Kernels<Real>& kernels, PyObject* const* a, const Sizes& n) {
     const char format = n.format;
+    const long width = kernels.saved_width(n.kind, n.H);
     PyObject* const* rest = a + INPUTS + REST;
     const Inputs inputs(a + INPUTS, n, {n.T, n.B, n.D});
     const Array states(rest[0], "states", format, {n.T + 1, n.B, n.H});
@@ -161,12 +174,12 @@ void backward_as(void (*kernel)(const Backward<Real>&), PyObject* const* a, cons
     b.dx = dx.as<Real>(), b.dh = dh.as<Real>(), b.dc = dc.as<Real>();
     b.dWx = dWx.as<Real>(), b.dWh = dWh.as<Real>();
     b.dbx = dbx.as<Real>(), b.dbh = dbh.as<Real>(), b.dWc = dWc.as<Real>();
-    unlocked(kernel, b);
+    unlocked(kernels.backward, b);
 }
 
 // One step, on this thread.
 template <class Real>
-void step_as(void (*kernel)(const Forward<Real>&), PyObject* const* a, const Sizes& n) {
+void step_as(const Kernels<Real>& kernels, PyObject* const* a, const Sizes& n) {
     PyObject* const* rest = a + REST;
     const Inputs inputs(a, n, {n.B, n.D});
     const Array h(rest[0], "h", n.format, {n.B, n.H}), c(rest[1], "c", n.format, {n.B, n.H});
@@ -178,7 +191,14 @@ void step_as(void (*kernel)(const Forward<Real>&), PyObject* const* a, const Siz
     f.x_row = inputs.x.stride(0);
     f.h = h.as<Real>(), f.c = c.as<Real>(), f.h_end = h_end.as<Real>(), f.c_end = c_end.as<Real>();
     f.ys = y.as<Real>();
-    unlocked(kernel, f);
+    unlocked(kernels.forward, f);
+}
+
+template <class Real>
+void curve_as(const Kernels<Real>& kernels, bool sigmoid, char format, PyObject* const* a) {
+    const long length = integer(a[0]);
+    const Array x(a[1], "x", format, {length}), y(a[2], "y", format, {length}, 0, true);
+    kernels.curve(sigmoid, x.as<Real>(), y.as<Real>(), length);
 }
 
 // Run what may throw; Python's way to say that it did.
@@ -203,11 +223,8 @@ void expect(Py_ssize_t count, Py_ssize_t wanted) {
 PyObject* forward(PyObject*, PyObject* const* a, Py_ssize_t count) {
     return guarded([&] {
         expect(count, INPUTS + REST + 7);
-        const Kernels& kernels = kernels_called(a[KERNELS]);
         const Sizes n = sizes_said(a);
-        const long width = width_of(kernels, n);
-        if (n.format == 'f') forward_as<float>(kernels.forward_float, a, n, width);
-        else forward_as<double>(kernels.forward_double, a, n, width);
+        with_kernels(a[KERNELS], n.format, [&](const auto& kernels) { forward_as(kernels, a, n); });
         Py_RETURN_NONE;
     });
 }
@@ -215,11 +232,9 @@ PyObject* forward(PyObject*, PyObject* const* a, Py_ssize_t count) {
 PyObject* step(PyObject*, PyObject* const* a, Py_ssize_t count) {
     return guarded([&] {
         expect(count, 3 + REST + 5);
-        const Kernels& kernels = kernels_called(a[0]);
         PyObject* const* inputs = a + 3;
         const Sizes n = sizes_of_step(integer(a[1]), integer(a[2]), inputs[X]);
-        if (n.format == 'f') step_as<float>(kernels.forward_float, inputs, n);
-        else step_as<double>(kernels.forward_double, inputs, n);
+        with_kernels(a[0], n.format, [&](const auto& kernels) { step_as(kernels, inputs, n); });
         Py_RETURN_NONE;
     });
 }
@@ -227,11 +242,8 @@ PyObject* step(PyObject*, PyObject* const* a, Py_ssize_t count) {
 PyObject* backward(PyObject*, PyObject* const* a, Py_ssize_t count) {
     return guarded([&] {
         expect(count, INPUTS + REST + 13);
-        const Kernels& kernels = kernels_called(a[KERNELS]);
         const Sizes n = sizes_said(a);
-        const long width = width_of(kernels, n);
-        if (n.format == 'f') backward_as<float>(kernels.backward_float, a, n, width);
-        else backward_as<double>(kernels.backward_double, a, n, width);
+        with_kernels(a[KERNELS], n.format, [&](const auto& kernels) { backward_as(kernels, a, n); });
         Py_RETURN_NONE;
     });
 }
@@ -254,9 +266,9 @@ PyObject* both(PyObject*, PyObject* const* a, Py_ssize_t count) {
 
 PyObject* instruction_sets(PyObject*, PyObject*) {
     PyObject* names = PyList_New(0);
-    for (const Kernels* one : ALL) {
-        if (!names || !one->usable()) continue;
-        PyObject* name = PyUnicode_FromString(one->name);
+    for (const Instructions& one : ALL) {
+        if (!names || !one.usable()) continue;
+        PyObject* name = PyUnicode_FromString(one.name);
         if (!name || PyList_Append(names, name)) Py_CLEAR(names);
         Py_XDECREF(name);
     }
@@ -266,24 +278,21 @@ PyObject* instruction_sets(PyObject*, PyObject*) {
 PyObject* saved_width(PyObject*, PyObject* const* a, Py_ssize_t count) {
     return guarded([&] {
         expect(count, 4);
-        const Kernels& kernels = kernels_called(a[0]);
         const long kind = integer(a[1]), hidden = integer(a[3]);
         if (kind < 0 || kind >= static_cast<long>(Kind::count)) raise(PyExc_ValueError, "no such kind of cell");
-        const auto width = integer(a[2]) == 'f' ? kernels.saved_width_float : kernels.saved_width_double;
-        return PyLong_FromLong(width(static_cast<Kind>(kind), hidden));
+        long width = 0;
+        with_kernels(a[0], static_cast<char>(integer(a[2])), [&](const auto& kernels) {
+            width = kernels.saved_width(static_cast<Kind>(kind), hidden);
+        });
+        return PyLong_FromLong(width);
     });
 }
 
 PyObject* curve(PyObject*, PyObject* const* a, Py_ssize_t count) {
     return guarded([&] {
         expect(count, 6);
-        const Kernels& kernels = kernels_called(a[0]);
-        const bool logistic = integer(a[1]) != 0;
         const char format = static_cast<char>(integer(a[2]));
-        const long length = integer(a[3]);
-        const Array x(a[4], "x", format, {length}), y(a[5], "y", format, {length}, 0, true);
-        if (format == 'f') kernels.curve_float(logistic, x.as<float>(), y.as<float>(), length);
-        else kernels.curve_double(logistic, x.as<double>(), y.as<double>(), length);
+        with_kernels(a[0], format, [&](const auto& kernels) { curve_as(kernels, integer(a[1]) != 0, format, a + 3); });
         Py_RETURN_NONE;
     });
 }

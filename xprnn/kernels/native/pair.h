@@ -13,9 +13,10 @@ namespace {
 // is there the first does all units, with the same numbers, and again from where that turns out to be faster: another
 // process may have the second one's core, or the two cores may be far from each other.
 //
-// The second lays out its weights and says on which ``core`` it is. The first looks for that where u is to be made anew,
-// so that all make it for the same steps, and says in ``met`` where both begin. Each says after every step how many are
-// ``done``. Where u is to be made again, the first may say that they have ``parted`` there, before it says that it is done.
+// The second lays out its weights and says on which ``core`` it is. The first looks for that where u is to be made
+// anew, so that all make it for the same steps, and says in ``met`` where both begin. Each says after every step how
+// many are ``done``. Where u is to be made again, the first may say that they have ``parted`` there, before it says
+// that it is done.
 template <class Cell, class Real>
 class Pair {
   public:
@@ -78,8 +79,8 @@ class Pair {
         return other == native::NO_CORE || (other != ABSENT && other != native::current_core());
     }
 
-    // One half of the steps from the n-th on -> where they part. The first knows how long a step took it alone, with what
-    // was not in its caches yet.
+    // One half of the steps from the n-th on -> where they part. The first knows how long a step took it alone, with
+    // what was not in its caches yet.
     long together(RowWalk<Cell, Real>& walk, int which, long n, Clock::duration step_alone) {
         const Time start = Clock::now();
         const long begin = n;

@@ -60,7 +60,8 @@ class RowWalk {
     RowWalk(const Forward<Real>& f, const RowWeights<Cell, Real>& w, long b, Real* state = nullptr)
         : f(f), w(w), b(b), D(f.features), H(f.hidden), padded(w.padded), whole(rounded_up(H, LANES<Real>)),
           gap(w.packed ? padded : H), u_row(w.packed ? spread<Real>(w.gates * padded) : w.x.room()),
-          chunk(w.packed ? smaller(f.steps, CHUNK_BYTES / (w.gates * whole * sizeof(Real)) + 1) : 1), x_row(spread<Real>(D)),
+          chunk(w.packed ? smaller(f.steps, CHUNK_BYTES / (w.gates * whole * sizeof(Real)) + 1) : 1),
+          x_row(spread<Real>(D)),
           memory(w.packed * chunk * x_row + chunk * u_row + w.h.room() + w.gated.room() + 4 * padded + 3 * whole),
           x(memory), u(x + w.packed * chunk * x_row), z(u + chunk * u_row), own(z + w.h.room() + w.gated.room()),
           h(state ? state : own), c(own + 2 * whole), reset(c + padded), seen(reset + 3 * padded) {}
@@ -89,7 +90,8 @@ class RowWalk {
     void hand_over(RowWalk& other) const {
         const long from = w.first > other.w.first ? w.first : other.w.first;
         const long end = smaller(w.first + w.units, other.w.first + other.w.units);
-        if (Cell::memory) __builtin_memcpy(other.c + from - other.w.first, c + from - w.first, (end - from) * sizeof(Real));
+        if (!Cell::memory) return;
+        __builtin_memcpy(other.c + from - other.w.first, c + from - w.first, (end - from) * sizeof(Real));
     }
     void go_on(long n) { driven = n; }
 
@@ -155,7 +157,8 @@ class RowWalk {
         return seen;
     }
 
-    // What is known of a vector of units before its gates. Behind the last unit it is numbers of other gates, for nobody.
+    // What is known of a vector of units before its gates. Behind the last unit it is numbers of other gates, for
+    // nobody.
     Unit<Real> unit_at(long unit, const Real* u, const Real* before) const {
         Unit<Real> q;
         for (int place = 0; place < Cell::columns; place++) {

@@ -8,8 +8,9 @@ namespace {
 // So many vectors of columns are summed at once, at most as many as a tile of the other products has.
 constexpr int SUMS = 2 * TILE_ROWS < 16 ? 2 * TILE_ROWS : 16;
 
-// So many bytes of the matrix are read upward, whichever way the walk over them goes: downward, little is fetched ahead.
-// From so many vectors on, rows are added one after the other, in an order that does not depend on how many there are.
+// So many bytes of the matrix are read upward, whichever way the walk over them goes: downward, little is fetched
+// ahead. From so many vectors on, rows are added one after the other, in an order that does not depend on how many
+// there are.
 constexpr long SWEEP_BYTES = 8192, ALIKE = 6;
 static_assert((SUMS + 1) / 2 >= ALIKE, "who has more vectors than one sweep has ALIKE in each");
 
@@ -57,8 +58,9 @@ template <class Real, int... COUNTS>
 struct AllSweeps<Real, 0, COUNTS...> : SweepsOf<Real, COUNTS...> {};
 
 // The columns of some units in some gates, W (depth, columns) and a bias (columns) or null, for one row at a time.
-// Packed, W is cut into ribbons of as many vectors as a sweep takes, a ribbon's rows one behind the other, and zeros behind
-// the last column. Not packed, the last ribbon ends with the last column and has some of the one before it again.
+// Packed, W is cut into ribbons of as many vectors as a sweep takes, a ribbon's rows one behind the other, and zeros
+// behind the last column. Not packed, the last ribbon ends with the last column and has some of the one before it
+// again.
 template <class Real>
 class Ribbons {
   public:
@@ -105,7 +107,8 @@ class Ribbons {
         for (long k = 0; k < depth_; k++) {
             gather(W_ + k * row_, side_by_side);
             for (long column = 0; column < length(); column += LANES<Real>)
-                store(data_ + column / width * width * depth_ + k * width + column % width, load(side_by_side + column));
+                store(data_ + column / width * width * depth_ + k * width + column % width,
+                      load(side_by_side + column));
         }
         plus_.clear();
         if (bias_) gather(bias_, plus_);

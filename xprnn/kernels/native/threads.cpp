@@ -61,8 +61,9 @@ class Team {
         }
     }
 
-    // Let the threads run wherever the caller may, but not on the core that it is on. On a virtual machine Linux takes a
-    // core that sleeps for one that is gone, and wakes a thread beside who wakes it: it would wait for the caller's part.
+    // Let the threads run wherever the caller may, but not on the core that it is on. On a virtual machine Linux takes
+    // a core that sleeps for one that is gone, and wakes a thread beside who wakes it: it would wait for the caller's
+    // part.
     void make_room() {
 #ifdef __linux__
         cpu_set_t cores;
@@ -131,7 +132,8 @@ Team* team = new Team;
 [[maybe_unused]] const int watched = pthread_atfork(nullptr, nullptr, [] { team = new Team; });
 #endif
 
-// When threads were last slower together, and for how long that is believed: the longer, the more often it is found again.
+// When threads were last slower together, and for how long that is believed: the longer, the more often it is found
+// again.
 constexpr std::chrono::milliseconds SHORTEST{200}, LONGEST{3000};
 std::atomic<Clock::duration> found{Clock::duration(0)}, believed{Clock::duration(0)};
 

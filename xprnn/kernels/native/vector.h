@@ -98,8 +98,8 @@ inline Vector<Real> first(Vector<Real> v, long count) {
 }
 
 // The smaller and the larger of each two numbers; b where one is NaN. x86 has an instruction for that, which compilers
-// do not find: the tanh and sigmoids of an LSTM take 14 % longer without. (GCC warns of what it writes itself where there
-// is no mask.)
+// do not find: the tanh and sigmoids of an LSTM take 14 % longer without. (GCC warns of what it writes itself where
+// there is no mask.)
 #if VECTOR_BYTES == 64
 inline Vector<float> lower(Vector<float> a, Vector<float> b) { return _mm512_maskz_min_ps(0xFFFF, a, b); }
 inline Vector<float> upper(Vector<float> a, Vector<float> b) { return _mm512_maskz_max_ps(0xFFFF, a, b); }
@@ -131,8 +131,9 @@ inline V polynomial(V x, const Real (&c)[COUNT]) {
     return sum;
 }
 
-// eʳ - 1 for |r| ≤ ln 2 / 2: r + r² times the polynomial whose largest error beside eʳ is the least (by Remez' exchange),
-// a twentieth of what rounding does. Taylor's needs one coefficient more, and an LSTM's gates take 8 % longer.
+// eʳ - 1 for |r| ≤ ln 2 / 2: r + r² times the polynomial whose largest error beside eʳ is the least (by Remez'
+// exchange), a twentieth of what rounding does. Taylor's needs one coefficient more, and an LSTM's gates take 8 %
+// longer.
 inline Vector<float> expm1_near(Vector<float> r) {
     static constexpr float C[] = {1.38146011e-3f, 8.36871658e-3f, 4.1668389e-2f, 0.166665211f, 0.49999994f};
     return r * r * polynomial(r, C) + r;
@@ -141,7 +142,8 @@ inline Vector<float> expm1_near(Vector<float> r) {
 inline Vector<double> expm1_near(Vector<double> r) {
     static constexpr double C[] = {2.5000056889455739e-8, 2.7630248660653718e-7, 2.7557586385125431e-6,
                                    2.48014930981182e-5, 1.9841269506570939e-4, 1.3888888943630851e-3,
-                                   8.333333333494463e-3, 4.1666666666530155e-2, 0.16666666666666413, 0.50000000000000111};
+                                   8.333333333494463e-3, 4.1666666666530155e-2, 0.16666666666666413,
+                                   0.50000000000000111};
     return r * r * polynomial(r, C) + r;
 }
 

@@ -1,10 +1,8 @@
-// The kernel for x86 with AVX2 and FMA.
+// The kernel for x86 with AVX2 and FMA, in the precision REAL, by the name of KERNELS.
 #include "interface.h"
 
 #if defined(__x86_64__)
 #include <immintrin.h>
-
-static bool usable() { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); }
 
 #if defined(__clang__)
 #pragma clang attribute push(__attribute__((target("avx2,fma"))), apply_to = function)
@@ -15,7 +13,7 @@ static bool usable() { return __builtin_cpu_supports("avx2") && __builtin_cpu_su
 #define TILE_ROWS 6
 #include "kernels.h"
 
-KERNELS_OF(avx2, usable);
+const native::Kernels<REAL> native::KERNELS = kernels<REAL>;
 
 #if defined(__clang__)
 #pragma clang attribute pop

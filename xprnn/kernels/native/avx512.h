@@ -1,13 +1,8 @@
-// The kernel for x86 with AVX-512.
+// The kernel for x86 with AVX-512, in the precision REAL, by the name of KERNELS.
 #include "interface.h"
 
 #if defined(__x86_64__)
 #include <immintrin.h>
-
-static bool usable() {
-    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
-           __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("fma");
-}
 
 #if defined(__clang__)
 #pragma clang attribute push(__attribute__((target("avx512f,avx512dq,avx512vl,avx2,fma"))), apply_to = function)
@@ -18,7 +13,7 @@ static bool usable() {
 #define TILE_ROWS 14
 #include "kernels.h"
 
-KERNELS_OF(avx512, usable);
+const native::Kernels<REAL> native::KERNELS = kernels<REAL>;
 
 #if defined(__clang__)
 #pragma clang attribute pop

@@ -1,0 +1,3 @@
+#define REAL double
+#define KERNELS avx2_double
+#include "avx2.h"

@@ -1,0 +1,3 @@
+#define REAL float
+#define KERNELS avx2_float
+#include "avx2.h"

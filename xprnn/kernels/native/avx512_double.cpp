@@ -1,0 +1,3 @@
+#define REAL double
+#define KERNELS avx512_double
+#include "avx512.h"

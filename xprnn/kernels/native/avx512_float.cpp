@@ -1,0 +1,3 @@
+#define REAL float
+#define KERNELS avx512_float
+#include "avx512.h"

@@ -1,0 +1,3 @@
+#define REAL double
+#define KERNELS plain_double
+#include "plain.h"

@@ -1,0 +1,3 @@
+#define REAL float
+#define KERNELS plain_float
+#include "plain.h"
