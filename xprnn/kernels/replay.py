@@ -27,6 +27,9 @@ FEW = 25
 STRETCH = 512
 """For so many steps the views are made at once, which is sooner than one by one; an even number."""
 
+LARGEST_HEEDED = 2**25 - 2**16
+"""Bytes of the largest block whose size tells glibc how much to keep, about: 32 MB with what it adds to it."""
+
 
 def walk(xp: Namespace, step: Step, s: tuple, slabs: tuple, T: int, reverse: bool, kept: int) -> Walked:
     """What ``walk.walk`` does, by which it is done where there are few steps or they cannot be written down."""
@@ -58,12 +61,24 @@ def walk(xp: Namespace, step: Step, s: tuple, slabs: tuple, T: int, reverse: boo
         left.append(stays[0] if stays else np.empty((T, *value(out).shape), value(out).dtype))
         if not stays:
             _keep(lines, out, Place(left[-1][ahead]))
+    _keep_in_heap([*slabs, *states, *left])
     program = lines.copy()
     lines.clear()  # notes have the lines and lines the notes: what they hold would wait for the garbage collector
     for start in range(0, T, STRETCH):
         times = range(start, min(start + STRETCH, T))
         deque(zip(times, *_calls(program, times), strict=False), maxlen=0)  # which makes no tuple for each time
     return tuple(a.copy() for a in ends), tuple(states[:kept]), tuple(left)
+
+
+def _keep_in_heap(arrays: list) -> None:
+    """Have the C library keep the memory of these arrays for the next walk, once they are gone.
+
+    glibc gives what is free at the heap's end back to the system where it is more than twice the largest block that was
+    ever freed, if that was no larger than 32 MB: the next walk then pays for each page as it touches it, which can take
+    half as long as the walk itself. So one block is freed that is large enough; it is never written to, and so takes
+    no memory. (mallopt(3), M_MMAP_THRESHOLD)
+    """
+    np.empty(min(2 * sum(a.nbytes for a in arrays if a is not None), LARGEST_HEEDED), "b")
 
 
 def _write(step: Step, old: tuple, at: tuple, lines: list) -> tuple[tuple, tuple] | None:
