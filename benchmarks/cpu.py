@@ -1,11 +1,12 @@
 """xprnn on a CPU beside torch.nn, onnxruntime, jax.jit, NumPy as textbooks write it, and the matrix products alone.
 
     python benchmarks/cpu.py [--quick] [--output benchmarks/results/cpu-DATE] [--parts table streaming]
-                             [--threads 1 2] [--cases charlm] [--cells LSTM] [--peers torch] [--rounds 7]
+                             [--threads 1 2] [--cases charlm] [--cells LSTM] [--peers torch] [--rounds 4] [--times 2]
 
 The table: each contestant meets xprnn in processes of its own, with so many threads, where the two take turns
-(duel.py); every output is held to float64. Then the other parts, each a program beside this one. Writes FILE.json, .md
-and .png, by default below results/. Needs the peers and matplotlib: pip install '.[peers,plot]'.
+(duel.py); every output is held to float64. When all have met, they meet again: for minutes on end a machine may be
+slow, or have other things to do on one of its cores. Then the other parts, each a program beside this one. Writes
+FILE.json, .md and .png, by default below results/. Needs the peers and matplotlib: pip install '.[peers,plot]'.
 """
 
 import argparse
@@ -39,11 +40,13 @@ def options():
     parser.add_argument("--cases", nargs="+")
     parser.add_argument("--cells", nargs="+")
     parser.add_argument("--peers", nargs="+", choices=PEERS, default=list(PEERS))
-    parser.add_argument("--rounds", type=int)
+    parser.add_argument("--rounds", type=int, help="turns of two who meet")
+    parser.add_argument("--times", type=int, help="how often all meet")
     chosen = parser.parse_args()
     chosen.parts = chosen.parts or (("table",) if chosen.quick else PARTS)
     chosen.threads = chosen.threads or ([1] if chosen.quick else [1, 2])
-    chosen.rounds = chosen.rounds or (3 if chosen.quick else 7)
+    chosen.rounds = chosen.rounds or (3 if chosen.quick else 4)
+    chosen.times = chosen.times or (1 if chosen.quick else 2)
     return chosen
 
 
@@ -92,14 +95,32 @@ def fastest_core():
 
 
 def table(chosen):
-    """All duels -> their rows."""
+    """All duels, as often as they are to be fought -> their rows."""
+    core, size = fastest_core(), chosen.rounds
+    times = (range(number * size, (number + 1) * size) for number in range(chosen.times))
+    return joined(row for numbers in times for row in duels(chosen, core, numbers))
+
+
+def joined(rows):
+    """The rows with those of the same duel as one."""
+    duels = {}
+    for row in rows:
+        first = duels.setdefault(tuple(row[name] for name in ("peer", "threads", "cell", "case", "pass")), row)
+        if first is not row:
+            for seconds in ("our seconds", "their seconds"):
+                first[seconds] += row[seconds]
+            first["ratio"] = machine.ratios(first["their seconds"], first["our seconds"])
+    return list(duels.values())
+
+
+def duels(chosen, core, numbers):
+    """All duels once, with the questions of these numbers -> their rows."""
     import cases
 
     chosen_cases, cells = chosen.cases or (QUICK if chosen.quick else cases.CASES), chosen.cells or cases.CELLS
-    core, rows = fastest_core(), []
     for case in chosen_cases:
         with tempfile.TemporaryDirectory() as folder, ProcessPoolExecutor() as pool:
-            jobs = [(folder, cell, case, number) for cell in cells for number in range(chosen.rounds)]
+            jobs = [(folder, cell, case, number) for cell in cells for number in numbers]
             list(pool.map(work_out, *zip(*jobs, strict=True)))
             for peer, threads in itertools.product(chosen.peers, chosen.threads):
                 if peer in ONE_THREAD and threads > 1:
@@ -110,14 +131,13 @@ def table(chosen):
                     "duel.py", PEERS[peer], peer, *arguments, "--cells", *cells, threads=threads,
                     core=core if peer == "limit" else None,
                 )  # fmt: skip
-                rows += map(json.loads, lines)
-    return rows
+                yield from map(json.loads, lines)
 
 
 def main():
     chosen = options()
     started = time.time()
-    result = {"machine": machine.describe(), "rounds": chosen.rounds, "load": os.getloadavg()[0]}
+    result = {"machine": machine.describe(), "rounds": chosen.rounds, "times": chosen.times, "load": os.getloadavg()[0]}
     for part in chosen.parts:
         if part == "table":
             result[part] = table(chosen)

@@ -46,7 +46,7 @@ def round_all(value):
 
 
 def head(result):
-    here, blas = result["machine"], result["machine"]["blas"]
+    here, blas, times = result["machine"], result["machine"]["blas"], result["times"]
     versions = ", ".join(f"{name} {version}" for name, version in here["versions"].items())
     return "\n".join([
         f"# xprnn on a CPU, {here['date']}",
@@ -56,8 +56,9 @@ def head(result):
         f"xprnn's kernel runs {here['kernel'] or 'not: it was not built'}.",
         "",
         "Every figure is the other's time divided by xprnn's, above 1 xprnn is faster: medians over "
-        f"{result['rounds']} rounds in which the two take turns in one process, float32. With one thread the process "
-        "is held to one core. All outputs that were timed, gradients among them, were held to float64.",
+        f"{result['rounds'] * times} rounds{f', at {times} times,' * (times > 1)} in which the two take turns in one "
+        "process, float32. With one thread the process is held to one core. All outputs that were timed, gradients "
+        "among them, were held to float64.",
     ])  # fmt: skip
 
 

@@ -4,6 +4,7 @@ import json
 import sys
 from pathlib import Path
 
+import cpu
 import growth
 import machine
 import numpy as np
@@ -73,8 +74,20 @@ def test_a_report_of_one_pass_leaves_out_the_other(tmp_path):
     assert "| charlm LSTM forward | 250 | 2.00 | - | 2.00 |" in text and "backward" not in text
 
 
+def test_those_who_meet_again_have_one_row():
+    def row(case, ours, theirs):
+        who = {"peer": "torch", "threads": 1, "cell": "LSTM", "case": case, "pass": "forward"}
+        return who | {"our seconds": ours, "their seconds": theirs, "ratio": machine.ratios(theirs, ours)}
+
+    first, other = cpu.joined([row("charlm", [1.0, 2.0], [2.0, 2.0]), row("large", [4.0], [1.0]),
+                               row("charlm", [1.0, 2.0], [9.0, 8.0])])  # fmt: skip
+    assert first == row("charlm", [1.0, 2.0, 1.0, 2.0], [2.0, 2.0, 9.0, 8.0])
+    assert first["ratio"] == {"median": 3, "quarters": [1.75, 5.25], "range": [1, 9]}
+    assert other == row("large", [4.0], [1.0])
+
+
 def test_a_table_of_the_loop_alone_has_no_picture(tmp_path):
-    written = Path(report.__file__).parent / "results" / "cpu-2026-11-21-loop.json"
+    written = Path(report.__file__).parent / "results" / "cpu-2026-11-22-loop.json"
     report.write(json.loads(written.read_text(encoding="utf-8")), tmp_path / written.stem)
     met = (tmp_path / written.stem).with_suffix(".md").read_text(encoding="utf-8")
     assert met == written.with_suffix(".md").read_text(encoding="utf-8")
