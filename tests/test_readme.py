@@ -8,7 +8,8 @@ import pytest
 
 from xprnn.cli import parser
 
-README = (Path(__file__).resolve().parents[1] / "README.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).resolve().parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```python\n(.*?)^```$", README, flags=re.MULTILINE | re.DOTALL)
 
 
@@ -28,6 +29,11 @@ def test_what_is_said_comes_out(tmp_path, monkeypatch, capsys):
     assert names["logits"].shape == (64, 20, 10)
     exec(compile(BLOCKS[2], "README.md", "exec"), {})
     assert "131" in capsys.readouterr().out
+
+
+def test_what_it_links_to_is_there():
+    links = re.findall(r"\]\((?!https?:|#)([^)#]+)", README)
+    assert links and [link for link in links if not (ROOT / link).exists()] == []
 
 
 def test_the_commands_are_there():
