@@ -103,14 +103,14 @@ def table(chosen):
 
 def joined(rows):
     """The rows with those of the same duel as one."""
-    duels = {}
+    met = {}
     for row in rows:
-        first = duels.setdefault(tuple(row[name] for name in ("peer", "threads", "cell", "case", "pass")), row)
+        first = met.setdefault(tuple(row[name] for name in ("peer", "threads", "cell", "case", "pass")), row)
         if first is not row:
             for seconds in ("our seconds", "their seconds"):
                 first[seconds] += row[seconds]
             first["ratio"] = machine.ratios(first["their seconds"], first["our seconds"])
-    return list(duels.values())
+    return list(met.values())
 
 
 def duels(chosen, core, numbers):
