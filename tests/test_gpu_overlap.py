@@ -224,9 +224,10 @@ BUGS = RACES | {
     "no state carried": (OVERLAP, "ys[layer, chunk], states[layer], tapes", "ys[layer, chunk], _, tapes"),
     "no cotangent of it carried": (OVERLAP, "dys[layer - 1, chunk], states[layer],", "dys[layer - 1, chunk], _,"),
     "gradients of a chunk lost": (OVERLAP, "dp if chunk == end", "dp if chunk >= end - 1"),
-    "the mask of the first chunk": (OVERLAP, "else mask[:, cut]\n", "else mask[:, : cut.stop - cut.start]\n"),
-    "the last chunk's output": (OVERLAP, "y = part if mask is None", "y = part if mask is not None"),
-    "nothing back to earlier ends": (OVERLAP, "if dy is None or here is None", "if dy is None or here is not None"),
+    "the mask of the first chunk": (OVERLAP, "ctx.part(cut)", "ctx.part(slice(0, cut.stop - cut.start))"),
+    "only the last chunk's mask": (OVERLAP, "[ctx.part(cut)", "[ctx.part(cut)._replace(past_mask=None)"),
+    "the first chunk's output": (OVERLAP, "y = parts[-1]", "y = parts[0]"),
+    "back to the first chunk": (OVERLAP, "return dy if ends else None", "return None if ends else dy"),
     "one chunk short": (OVERLAP, "range(0, T, CHUNK)", "range(0, T - CHUNK, CHUNK)"),
 }  # fmt: skip
 

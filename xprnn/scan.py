@@ -5,7 +5,6 @@ way back are checkpointing; not passing ``ds`` from one call to the one before i
 length one are streaming.
 """
 
-import operator
 from typing import NamedTuple
 
 from . import tree
@@ -90,8 +89,7 @@ def scan_vjp(
     kernel, reverse, x, mask, cuts, tapes, starts = tape
     ds = zero_state(cell, x) if ds is None else ds
     dxs = Pieces(namespace(x), x.shape[0])
-    dp: Params = {}
-    add = operator.add
+    dp = tree.Sum()
     for n, cut in reversed(list(enumerate(cuts))):
         saved, dy = tapes[n], None if dys is None else dys[cut, ...]
         if saved is None:
@@ -99,12 +97,10 @@ def scan_vjp(
             _, _, saved = kernel.forward(cell, p, part, tuple(a[n, ...] for a in starts), rows, reverse)
         dx, ds, more = kernel.backward(cell, p, saved, dy, ds)
         del saved  # before the next is made
-        if n < len(cuts) - 1:
-            more, add = tree.map(add, dp, more), operator.iadd  # the first sum is ours to write into
-        dp = more
+        dp = dp.plus(more)
         if inputs:
             dxs.put(cut, dx)
-    return dxs.array() if inputs else None, ds, dp
+    return dxs.array() if inputs else None, ds, dp.whole
 
 
 def _part(x: Array, mask: Array | None, cut: slice) -> tuple[Array, Array | None]:

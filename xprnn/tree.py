@@ -1,7 +1,8 @@
 """Trees: nested dicts and tuples of arrays. Parameters are dicts, states are tuples; None holds no leaf."""
 
+import operator
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 
 def map(f: Callable, *trees: Any) -> Any:  # the field's name for it
@@ -49,3 +50,16 @@ def fill(like: Any, flat: dict[str, Any], prefix: str = "") -> Any:
     """A tree of the structure of ``like`` with the leaves of ``flat``: the inverse of ``flatten`` for any tree."""
     paths = iter(flatten(like, prefix))
     return map(lambda _: flat[next(paths)], like)
+
+
+class Sum(NamedTuple):
+    """Trees added up: ``whole`` is the sum, None before the first; its leaves are its own where they may be changed."""
+
+    whole: Any = None
+    own: bool = False
+
+    def plus(self, tree: Any) -> "Sum":
+        """The sum with one more: the first is taken as it is, and from the third on nothing new is made."""
+        if self.whole is None:
+            return Sum(tree)
+        return Sum(map(operator.iadd if self.own else operator.add, self.whole, tree), True)

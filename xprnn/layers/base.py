@@ -14,11 +14,36 @@ class Context(NamedTuple):
     mask: (B, T) bool, True where a step is real; None when all are.
     key:  the source of this call's dropout; its presence means training.
     tape: False where no reverse will follow: recurrent layers then keep nothing.
+    past: in a call for a piece of sequences, with the state that the steps before it left, how many those were.
+    past_mask: (B, past) bool, the mask of those steps, where there is one.
     """
 
     mask: Array | None = None
     key: Key | None = None
     tape: bool = True
+    past: int = 0
+    past_mask: Array | None = None
+
+    @property
+    def step_key(self) -> Key | None:
+        """The key of what is drawn for each step: each piece of a sequence has another."""
+        return self.key.fold("past").fold(self.past) if self.key is not None and self.past else self.key
+
+    @property
+    def any_step(self) -> Array | None:
+        """(B,) bool, True where there was a real step, now or before; None where all are real."""
+        if self.mask is None:
+            return None
+        here = namespace(self.mask).any(self.mask, axis=1)
+        return here if self.past_mask is None else here | namespace(here).any(self.past_mask, axis=1)
+
+    def part(self, cut: slice) -> "Context":
+        """The context of a call for some of these steps, those of ``cut``, after those before them."""
+        past = self._replace(past=self.past + cut.start)
+        if self.mask is None or not past.past:
+            return past if self.mask is None else past._replace(mask=self.mask[:, cut])
+        before = [mask for mask in (self.past_mask, self.mask[:, : cut.start]) if mask is not None]
+        return past._replace(mask=self.mask[:, cut], past_mask=namespace(self.mask).concat(before, axis=1))
 
 
 class Layer(ABC):

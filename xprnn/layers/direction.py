@@ -81,7 +81,7 @@ class Direction(Layer):
     def forward(self, p: Params, x: Array, state: State, ctx: Context) -> tuple[Array, State, Any]:
         xp = namespace(x)
         self._check(x, state)
-        x = self._with_zones(xp, _swap(xp, x), ctx.key)
+        x = self._with_zones(xp, _swap(xp, x), ctx.step_key)
         mask = None if ctx.mask is None else xp.permute_dims(ctx.mask, (1, 0))[:, :, None]
         began = self._begin()
         cell_p = {name: a for name, a in p.items() if name not in began}
@@ -93,7 +93,7 @@ class Direction(Layer):
             self.cell, cell_p, x, s, mask=mask, reverse=self.reverse, segment=self.segment, tape=ctx.tape,
             outputs=self.return_sequences,
         )  # fmt: skip
-        any_step = None if ctx.mask is None or self.return_sequences else xp.any(ctx.mask, axis=1)
+        any_step = None if self.return_sequences else ctx.any_step
         y = clean(xp, end[0], any_step) if ys is None else _swap(xp, ys)
         return y, end, (cell_p, tape, state is None, end, any_step)
 

@@ -29,10 +29,11 @@ class Dropout(Layer):
         return {}, shape
 
     def forward(self, p: Params, x: Array, state: State, ctx: Context) -> tuple[Array, State, Any]:
-        if ctx.key is None or self.rate == 0:
+        key = ctx.step_key
+        if key is None or self.rate == 0:
             return x, (), None
         xp = namespace(x)
-        keep = ctx.key.keep(xp, x, x.shape, self.rate)
+        keep = key.keep(xp, x, x.shape, self.rate)
         return clean(xp, x, ctx.mask) * keep, (), (keep, ctx.mask)
 
     def backward(self, p: Params, tape: Any, dy: Array, dstate: State) -> tuple[Array, State, Params]:

@@ -44,8 +44,8 @@ class Tape(NamedTuple):
 
     stages: list[Stage]
     x: Array
-    mask: Array | None
     cuts: list[slice]
+    masks: list[Array | None]
     tapes: dict[tuple[int, int], Any]
 
 
@@ -66,37 +66,38 @@ def reach(places: list[Place], first: int, x: Array) -> int:
 
 def forward(places: list[Place], x: Array, ctx: Context) -> tuple[Array, list[State], Tape]:
     """y, the state of each place after the last step, and the tape."""
-    xp, T, mask, stages = namespace(x), x.shape[1], ctx.mask, _stages(places, x)
+    xp, T, stages = namespace(x), x.shape[1], _stages(places, x, ctx)
     cuts = [slice(start, min(start + CHUNK, T)) for start in range(0, T, CHUNK)]
+    contexts = [ctx.part(cut) for cut in cuts]
     ys = {(-1, chunk): x[:, cut, :] for chunk, cut in enumerate(cuts)}
     states, tapes = [places[stage.place].state for stage in stages], {}
 
     def do(layer: int, chunk: int) -> tuple[Array, State, Any]:
-        place, rows = places[stages[layer].place], _cut(mask, cuts[chunk])
-        part = _dropped(xp, ys[layer - 1, chunk], rows, stages[layer].keeps, cuts[chunk])
-        return place.layer.forward(place.p, part, states[layer], ctx._replace(mask=rows, key=place.key))
+        place, here = places[stages[layer].place], contexts[chunk]
+        part = _dropped(xp, ys[layer - 1, chunk], here.mask, stages[layer].keeps, cuts[chunk])
+        return place.layer.forward(place.p, part, states[layer], here._replace(key=place.key))
 
     for turn in _turns(len(stages), len(cuts)):
         for (layer, chunk), (y, state, tape) in _taken(x, turn, do):
             ys[layer, chunk], states[layer], tapes[layer, chunk] = y, state, tape
             del ys[layer - 1, chunk]
     parts = [ys[len(stages) - 1, chunk] for chunk in range(len(cuts))]
-    y = _last(xp, parts, mask, cuts) if places[-1].layer.shortens else xp.concat(parts, axis=1)
-    return y, _placed(places, stages, states, ()), Tape(stages, x, mask, cuts, tapes)
+    y = parts[-1] if places[-1].layer.shortens else xp.concat(parts, axis=1)
+    return y, _placed(places, stages, states, ()), Tape(stages, x, cuts, [one.mask for one in contexts], tapes)
 
 
 def backward(places: list[Place], tape: Tape, dy: Array | None) -> tuple[Array, list[State], list[Params]]:
     """From the cotangent of y -> dx, those of the initial states, and the gradients."""
-    stages, x, mask, cuts, tapes = tape
+    stages, x, cuts, masks, tapes = tape
     xp, end = namespace(x), len(cuts) - 1
-    last = _last_vjp if places[-1].layer.shortens else _pieces
-    dys = {(len(stages) - 1, chunk): part for chunk, part in enumerate(last(xp, dy, mask, cuts))}
+    shortens = places[-1].layer.shortens
+    dys = {(len(stages) - 1, chunk): _part(dy, cut, shortens, chunk == end) for chunk, cut in enumerate(cuts)}
     states, grads = [places[stage.place].state for stage in stages], [dict[str, Any]() for _ in stages]
 
     def do(layer: int, chunk: int) -> tuple[Array, State, Params]:
         inner, p, *_ = places[stages[layer].place]
         dx, begin, dp = inner.backward(p, tapes[layer, chunk], dys[layer, chunk], states[layer])
-        dx = _dropped(xp, dx, _cut(mask, cuts[chunk]), stages[layer].keeps[::-1], cuts[chunk])
+        dx = _dropped(xp, dx, masks[chunk], stages[layer].keeps[::-1], cuts[chunk])
         return dx, begin, dp if chunk == end else tree.map(operator.add, grads[layer], dp)
 
     for turn in reversed(_turns(len(stages), len(cuts))):
@@ -122,14 +123,15 @@ def _taken(
     return [*zip(halves[0], found[0], strict=True), *zip(halves[1], found[1], strict=True)]
 
 
-def _stages(places: list[Place], x: Array) -> list[Stage]:
+def _stages(places: list[Place], x: Array, ctx: Context) -> list[Stage]:
     """The recurrent layers, with the numbers that dropout draws for all steps."""
     xp, (B, T, width), stages, keeps = namespace(x), x.shape, [], []
     for n, (layer, _, _, key) in enumerate(places):
         if isinstance(layer, Dropout | SequenceDropout):
-            if key is not None and layer.rate:
-                steps = T if isinstance(layer, Dropout) else 1
-                keep = key.keep(xp, x, (B, steps, width), layer.rate)
+            own = ctx._replace(key=key)
+            source, steps = (own.step_key, T) if isinstance(layer, Dropout) else (own.key, 1)
+            if source is not None and layer.rate:
+                keep = source.keep(xp, x, (B, steps, width), layer.rate)
                 keeps.append(xp.broadcast_to(keep, (B, T, width)))
         else:
             stages.append(Stage(n, keeps))
@@ -144,31 +146,11 @@ def _dropped(xp: Namespace, x: Array, mask: Array | None, keeps: list[Array], cu
     return x
 
 
-def _last(xp: Namespace, parts: list[Array], mask: Array | None, cuts: list[slice]) -> Array:
-    """The output at each sequence's end, from those at the ends of its chunks."""
-    y = parts[0]
-    for part, cut in zip(parts[1:], cuts[1:], strict=True):
-        y = part if mask is None else xp.where(xp.any(mask[:, cut], axis=1)[:, None], part, y)
-    return y
-
-
-def _last_vjp(xp: Namespace, dy: Array | None, mask: Array | None, cuts: list[slice]) -> list[Array | None]:
-    """The cotangents of what ``_last`` took."""
-    parts: list[Array | None] = []
-    for cut in reversed(cuts):
-        here = None if mask is None else xp.any(mask[:, cut], axis=1)
-        parts.insert(0, dy if dy is None else clean(xp, dy, here))
-        dy = None if dy is None or here is None else clean(xp, dy, ~here)
-    return parts
-
-
-def _pieces(xp: Namespace, dy: Array | None, mask: Array | None, cuts: list[slice]) -> list[Array | None]:
-    """The cotangents of the outputs of each chunk."""
-    return [None if dy is None else dy[:, cut, :] for cut in cuts]
-
-
-def _cut(mask: Array | None, cut: slice) -> Array | None:
-    return None if mask is None else mask[:, cut]
+def _part(dy: Array | None, cut: slice, shortens: bool, ends: bool) -> Array | None:
+    """The cotangent of a chunk's output: of a layer that gives the last output alone, what ends gives it."""
+    if shortens:
+        return dy if ends else None
+    return None if dy is None else dy[:, cut, :]
 
 
 def _placed(places: list[Place], stages: list[Stage], found: list, rest: Any) -> list:
