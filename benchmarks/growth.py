@@ -3,9 +3,11 @@
     python benchmarks/growth.py [--rounds 5] [--quick] [--json]
 
 The work is one update of a recurrent layer with a Dense of 10 behind it, at its last output or at all: forward, loss,
-backward, Adam. Memory is the peak of the resident set above what was there before the update, with model and data;
-each in a process of its own, on Linux. Times are taken in one process in which all take turns. Slopes are of straight
-lines through logarithms: 1 is growth in proportion. One thread.
+backward, Adam. At the last output ``segment=`` is the layer's; at all, which are as long as time, it is that of
+training, so that outputs and losses too are there for some steps at a time. Memory is the peak of the resident set
+above what was there before the update, with model and data; each in a process of its own, on Linux. Times are taken in
+one process in which all take turns. Slopes are of straight lines through logarithms: 1 is growth in proportion. One
+thread.
 """
 
 import argparse
@@ -57,14 +59,17 @@ def prepare(setting):
 
     layer = {"LSTM": xr.LSTM, "GRU": xr.GRU, "RNN": xr.RNN}[setting.cell]
     last = setting.outputs == "last"
-    layers = layer(setting.H, return_sequences=not last, segment=setting.segment), xr.Dense(CLASSES)
+    of_layer, of_training = (setting.segment, None) if last else (None, setting.segment)
+    layers = layer(setting.H, return_sequences=not last, segment=of_layer), xr.Dense(CLASSES)
     model = xr.Model(xr.Sequential(*layers), input_shape=(None, setting.D))
     rng = np.random.default_rng(0)
     x = rng.standard_normal((setting.B, setting.T, setting.D), dtype="float32")
     y = rng.integers(CLASSES, size=(setting.B,) if last else (setting.B, setting.T))
 
     def update():
-        training = model.training(x, y, loss="cross_entropy", optimizer=xr.Adam(1e-3), batch_size=setting.B)
+        training = model.training(
+            x, y, loss="cross_entropy", optimizer=xr.Adam(1e-3), batch_size=setting.B, segment=of_training
+        )
         return [report.loss for report in training]
 
     return update

@@ -80,7 +80,7 @@ def enter(
 
 def enter_data(
     backend: Backend, layer: Layer, shape: Shape, output: Shape, entry: Entry, y: Array, measures: dict[str, Callable],
-    chunk: int | None,
+    chunk: int | None, segment: int | None,
 ) -> Data:  # fmt: skip
     """What was entered with its targets y, checked together with the measures of them.
 
@@ -90,7 +90,7 @@ def enter_data(
     if entry.single:
         raise ValueError(f"x has the shape {tuple(entry.x.shape[1:])}, a single sample's; expected a batch of them")
     data = Data(entry.x, y, entry.mask)
-    check_data(Given(layer, output, backend.dtype, has_time(layer, shape)), data, measures, chunk)
+    check_data(Given(layer, output, backend.dtype, has_time(layer, shape)), data, measures, chunk, segment)
     return data
 
 

@@ -87,13 +87,7 @@ class Model:
             return door.leave(entry.single, y)
 
     def forward(
-        self,
-        x: Array,
-        state: State = None,
-        *,
-        lengths: Any = None,
-        mask: Array | None = None,
-        key: Key | None = None,
+        self, x: Array, state: State = None, *, lengths: Any = None, mask: Array | None = None, key: Key | None = None
     ) -> tuple[Array, State, Any]:
         """y, the last state, a tape. A ``key`` makes it training; until ``backward``, nothing may be written into x."""
         if not (key is None or isinstance(key, Key)):
@@ -162,6 +156,7 @@ class Model:
         clip: float | None = None,
         clip_value: float | None = None,
         shuffle: bool = True,
+        segment: int | None = None,
         lengths: Any = None,
         mask: Array | None = None,
         resume: bool = False,
@@ -170,10 +165,11 @@ class Model:
 
         The options are ``training.Recipe``'s. ``resume`` goes on from ``model.run`` up to ``epochs`` in all.
         """
-        recipe = Recipe(get_loss(loss), get_optimizer(optimizer), epochs, batch_size, chunk, clip, clip_value, shuffle)
+        rules = get_loss(loss), get_optimizer(optimizer)
+        recipe = Recipe(*rules, epochs, batch_size, chunk, clip, clip_value, shuffle, segment)
         if resume and self.run is None:
             raise ValueError("there is no run to resume: the model has not been training, or was saved without its run")
-        data, params = self._data(x, y, lengths, mask, {"loss": recipe.loss}, chunk)
+        data, params = self._data(x, y, lengths, mask, {"loss": recipe.loss}, chunk, segment)
         with self.backend.active():
             if resume and self.run is not None:
                 check_resume(recipe, data, self.run)
@@ -194,6 +190,7 @@ class Model:
         clip: float | None = None,
         clip_value: float | None = None,
         shuffle: bool = True,
+        segment: int | None = None,
         lengths: Any = None,
         mask: Array | None = None,
         resume: bool = False,
@@ -213,7 +210,7 @@ class Model:
         data = self._data(*given, named, chunk)[0] if named else None
         reports = self.training(
             x, y, loss=loss, optimizer=optimizer, epochs=epochs, batch_size=batch_size, chunk=chunk, clip=clip,
-            clip_value=clip_value, shuffle=shuffle, lengths=lengths, mask=mask, resume=resume,
+            clip_value=clip_value, shuffle=shuffle, segment=segment, lengths=lengths, mask=mask, resume=resume,
         )  # fmt: skip
 
         def measure() -> dict[str, float]:
@@ -281,14 +278,15 @@ class Model:
         return entry, self.built(x)[1]
 
     def _data(
-        self, x: Array, y: Array, lengths: Any, mask: Array | None, named: dict[str, Loss], chunk: int | None
-    ) -> tuple[Data, Params]:
+        self, x: Array, y: Array, lengths: Any, mask: Array | None, named: dict[str, Loss], chunk: int | None,
+        segment: int | None = None,
+    ) -> tuple[Data, Params]:  # fmt: skip
         """x, y and the mask to train on or to evaluate, checked together with the measures of them."""
         cut = None if chunk is None else whole("chunk", chunk)
         entry, params = self._enter(x, None, lengths, mask)
         shapes = self.built()[0], self.output_shape or ()
         with self.backend.active():
-            return door.enter_data(self.backend, self.layer, *shapes, entry, y, named, cut), params
+            return door.enter_data(self.backend, self.layer, *shapes, entry, y, named, cut, segment), params
 
 
 def _own(backend: str | Backend, dtype: str) -> str | None:

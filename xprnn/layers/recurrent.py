@@ -25,7 +25,8 @@ class Stack(Layer):
     dropout:           rate of dropout on each layer's output but the last's.
     recurrent_dropout: rate of dropout of h on its way into the recurrent weights, one mask a sequence and call.
     reverse:           run from each sequence's end to its beginning; y stays in the order of x.
-    segment:           checkpointing: memory for this many steps at a time, for one forward more on the way back.
+    segment:           checkpointing: memory for this many steps at a time, besides x and y, for one forward more on the
+                       way back; ``training``'s does without y too.
     learn_state:       the initial state, where none is given, is a parameter.
 
     State: a tuple, for each layer a tuple of (B, n); for each layer a pair of such tuples where bidirectional.

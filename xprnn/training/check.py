@@ -41,7 +41,9 @@ def limit(name: str, value: Any) -> float:
     return float(value)
 
 
-def check_data(given: Given, data: Data, measures: dict[str, Callable], chunk: int | None) -> None:
+def check_data(
+    given: Given, data: Data, measures: dict[str, Callable], chunk: int | None = None, segment: int | None = None
+) -> None:
     """Raise ValueError or TypeError if ``data`` cannot be cut as asked, or the targets do not fit outputs and measures.
 
     Each measure is tried on the first sample, with a made-up prediction of the shape that there will be.
@@ -50,11 +52,19 @@ def check_data(given: Given, data: Data, measures: dict[str, Callable], chunk: i
     layer, shapes = given.layer, f"x has the shape {tuple(x.shape)}, y {tuple(y.shape)}"  # type: ignore[union-attr]
     if y.ndim == 0 or y.shape[0] != x.shape[0]:  # type: ignore[union-attr]
         raise ValueError(f"{shapes}; they must hold equally many samples")
-    if chunk is not None and not (given.timed and layer.streams and not layer.shortens):
-        raise ValueError(f"chunk={chunk} cuts sequences in time; {layer} works on whole sequences only")
-    if chunk is not None and (y.ndim < 2 or y.shape[1] != x.shape[1]):  # type: ignore[union-attr]
-        raise ValueError(f"{shapes}; with chunk={chunk}, y needs a target for each of the {x.shape[1]} steps")
-    one, xp = pick(data, plan(data, 1, chunk)[0]), namespace(x)
+    for name, steps, judged in (("chunk", chunk, True), ("segment", segment, not layer.shortens)):
+        if steps is None:
+            continue
+        if not (given.timed and layer.streams) or (judged and layer.shortens):
+            raise ValueError(f"{name}={steps} cuts sequences in time; {layer} works on whole sequences only")
+        if not judged and layer.makes_mask:
+            raise ValueError(
+                f"{name}={steps} cuts sequences in time; {layer} finds in x itself where they end, which not every "
+                "piece shows: leave that to lengths= or mask="
+            )
+        if judged and (y.ndim < 2 or y.shape[1] != x.shape[1]):  # type: ignore[union-attr]
+            raise ValueError(f"{shapes}; with {name}={steps}, y needs a target for each of the {x.shape[1]} steps")
+    one, xp = pick(data, plan(data, 1, chunk if layer.shortens else segment or chunk)[0]), namespace(x)
     shape = given.shape(one.x.shape[0], one.x.shape[1] if x.ndim > 1 else 0)
     prediction = xp.full(shape, PREDICTION, dtype=getattr(xp, given.dtype), device=device(x))
     for name, measure in measures.items():

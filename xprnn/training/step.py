@@ -12,6 +12,7 @@ from ..random import Key
 from ..types import Array, Params, State
 from .check import limit, whole
 from .data import Data
+from .gradients import gradients
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,9 @@ class Recipe:
     batch_size: rows in an update.
     chunk:      truncated backpropagation: steps in an update; the state crosses from one chunk to the next, the
                 gradient does not (Williams and Peng, 1990). None takes sequences whole.
+    segment:    checkpointing of the whole model: memory for this many steps at a time, for one forward more on the way
+                back (Chen et al., 2016). The gradient is that of all steps, if the loss is a mean over them as the
+                library's are; only what dropout and zoneout draw for single steps is drawn anew for each segment.
     clip:       limit of the gradient's global norm (Pascanu et al., 2013); ``clip_value`` of each of its numbers.
     shuffle:    take the samples of each epoch in a new order, which the seed gives.
     """
@@ -34,10 +38,11 @@ class Recipe:
     clip: float | None = None
     clip_value: float | None = None
     shuffle: bool = True
+    segment: int | None = None
 
     def __post_init__(self) -> None:
-        checks = {"epochs": whole, "batch_size": whole, "chunk": whole, "clip": limit, "clip_value": limit}
-        for name, check in checks.items():
+        counts, limits = ("epochs", "batch_size", "chunk", "segment"), ("clip", "clip_value")
+        for name, check in ((name, whole if name in counts else limit) for name in counts + limits):
             value = getattr(self, name)
             if value is not None or name in ("epochs", "batch_size"):
                 object.__setattr__(self, name, check(name, value))
@@ -71,9 +76,7 @@ class Run(NamedTuple):
 def step(layer: Layer, recipe: Recipe, run: Run, batch: Data, key: Key) -> tuple[Params, dict[str, Any], State, Array]:
     """The parameters, the optimizer's state and the last state after an update on ``batch``, and its loss before it."""
     ctx = Context(mask=batch.mask, key=key)
-    y, state, tape = layer.forward(run.params, batch.x, run.state, ctx)
-    value, dy = recipe.loss(y, batch.y, layer.mask_after(batch.x, batch.mask))
-    grads = layer.gradients(run.params, tape, dy, None)
+    value, grads, state = gradients(layer, recipe.loss, run.params, batch, run.state, ctx, recipe.segment)
     if recipe.clip_value is not None:
         grads = clip_by_value(grads, recipe.clip_value)
     if recipe.clip is not None:
