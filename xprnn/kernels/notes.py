@@ -16,6 +16,8 @@ from ..types import Array
 NUMBERS = {int, float}
 VIEWS = {int, slice, type(None), type(...)}
 REDUCTIONS = (np.mean, np.sum, np.max, np.min)
+TURNED = "T"
+"""Among the keys that lead to a view: its last two axes changed places."""
 
 
 def _into(function: Callable, *more: Any, **options: Any) -> Callable:
@@ -77,6 +79,12 @@ class Note(NDArrayOperatorsMixin):
         if view.ndim == 0:  # a number
             refuse(self)
         return Note(self.lines, view, self if self.whole is None else self.whole, (*self.path, key))
+
+    @property
+    def T(self) -> "Note":
+        if self.ndim != 2:
+            refuse(self)
+        return Note(self.lines, self.value.T, self if self.whole is None else self.whole, (*self.path, TURNED))
 
     def __setitem__(self, key: Any, a: Any) -> None:
         view = self[key]

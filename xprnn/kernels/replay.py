@@ -17,7 +17,7 @@ import numpy as np
 
 from ..arrays import is_numpy
 from ..types import Array, Namespace
-from .notes import Note, Place, value
+from .notes import TURNED, Note, Place, value
 from .walk import Step, Walked
 from .walk import walk as plain
 
@@ -129,7 +129,7 @@ def _calls(lines: list, times: range) -> list[Iterator]:
 def _view(rows: Array, path: tuple) -> Array:
     """What the keys of ``path`` lead to in each of the rows."""
     for key in path:
-        rows = rows[(slice(None), *key)]
+        rows = rows.swapaxes(-1, -2) if key is TURNED else rows[(slice(None), *key)]
     return rows
 
 
