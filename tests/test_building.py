@@ -38,7 +38,7 @@ OUTSIDE = "testing"  # imports floors 0 to 4, and is imported by nobody
 
 # Where work on the host is honest; everything else asks an array for its namespace.
 NUMPY = ("types", "arrays", "random", "initializers", "backend", "libraries", "gpu", "models", "io", "cli", "testing")
-NUMPY_ALONE = ("xprnn.kernels.notes", "xprnn.kernels.replay")
+NUMPY_ALONE = ("xprnn.kernels.notes", "xprnn.kernels.program", "xprnn.kernels.replay")
 OPTIONAL = ("torch", "jax", "cupy", "cupyx", "array_api_strict", "matplotlib", "keras", "onnx", "onnxruntime", "h5py")
 
 

@@ -20,7 +20,7 @@ def test_nothing_is_left_to_the_garbage_collector(change):
     before = notes()
     gc.disable()
     try:
-        replay.walk(np, lambda s, at: (s, (change(s[0]) + at[0],)), s, slabs, replay.FEW, False, 1)
+        replay.walk(np, lambda p, s, at: (s, (change(s[0]) + at[0],)), {}, s, slabs, replay.FEW, False, 1)
         assert notes() == before
     finally:
         gc.enable()

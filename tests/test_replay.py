@@ -58,7 +58,7 @@ def same(step, *options, stretch=replay.STRETCH, **named):
         patch.setattr(replay, "STRETCH", stretch)
         patch.setattr(replay, "plain", counted)
         met, wanted = (
-            one(np, step, tuple(a.copy() for a in s), tuple(None if a is None else a.copy() for a in slabs), *flags)
+            one(np, step, {}, tuple(a.copy() for a in s), tuple(None if a is None else a.copy() for a in slabs), *flags)
             for one in (replay.walk, walk.walk)
         )
     for a, b in zip(tree.flatten({"r": met}).values(), tree.flatten({"r": wanted}).values(), strict=True):
@@ -71,7 +71,7 @@ W = np.random.default_rng(1).normal(size=(4, 4))
 b = np.random.default_rng(2).normal(size=(1, 4))
 
 
-def in_place(s, at):
+def in_place(p, s, at):
     (h, c), (u, v, _) = s, at
     z = h @ W
     z += u
@@ -86,24 +86,24 @@ def in_place(s, at):
     return (np.tanh(z), c + v), (z, v, v[:, 1:3])
 
 
-def turned(s, at):
+def turned(p, s, at):
     return (s[1], s[0] + at[0]), (s[0], s[0])
 
 
-def alone(s, at):
+def alone(p, s, at):
     return (s[0] @ W, s[1] * s[0]), ()
 
 
-def unchanged(s, at):
+def unchanged(p, s, at):
     return s, (at[0], np.zeros((3, 4)), 1.5 * at[1])
 
 
-def one_for_all(s, at):
+def one_for_all(p, s, at):
     h = np.minimum(s[0] - at[0], 2 - s[1])
     return (h, h), (h, h[:2])
 
 
-def functions(s, at):
+def functions(p, s, at):
     (h, c), (u, v, _) = s, at
     a = np.where(u > 0, h, v) + np.concat([h[:, :2], c[:, 1:3]], axis=-1)
     a = a - np.mean(a, axis=-1, keepdims=True) / np.max(abs(a), axis=-1, keepdims=True)
@@ -113,7 +113,7 @@ def functions(s, at):
     return (0.5 * a, np.exp(-abs(c)) + a[0:1]), (a[1], u > 0, np.sum(a, axis=0))
 
 
-def arrays_of_its_own(s, at):
+def arrays_of_its_own(p, s, at):
     a = np.ones_like(at[0])
     z = s[0] * a
     a += 1
@@ -125,7 +125,7 @@ def arrays_of_its_own(s, at):
     return (np.maximum(z, a) if isinstance(z, np.ndarray) else z, s[1]), (a,)
 
 
-def joined(s, at):
+def joined(p, s, at):
     (h, c), (u, v, _) = s, at
     a = np.ones((1, 4))
     rows = np.concat([h[1:], a], axis=0)
@@ -138,7 +138,7 @@ def joined(s, at):
     return (rows, wide), (np.concat([u[:2], a, v[..., :]], axis=-2), signs)
 
 
-def transposed(s, at):
+def transposed(p, s, at):
     (h, c), (u, v, _) = s, at
     a = (h.T * u[:, 0]).T
     a.T[1:] += v[:, 1:].T
@@ -158,7 +158,7 @@ def test_what_steps_may_do_is_written_down(step, reverse, kept):
 
 
 def test_numbers_do_not_widen_float32():
-    assert same(lambda s, at: ((0.5 * s[0] + at[0], s[1] / 3 - 1), (2 * (at[1] > 0.5), at[0] < 0)), dtype="float32")
+    assert same(lambda p, s, at: ((0.5 * s[0] + at[0], s[1] / 3 - 1), (2 * (at[1] > 0.5), at[0] < 0)), dtype="float32")
 
 
 DEPENDENT = {
@@ -237,12 +237,12 @@ def set_last(h):
 def test_what_may_hang_on_numbers_is_done_plainly(name):
     change = DEPENDENT[name]
     if name == "other shape":
-        written = same(lambda s, at: (s, (change(s[0]),)))
+        written = same(lambda p, s, at: (s, (change(s[0]),)))
         assert written  # what a step leaves may have any shape
-        assert not same(lambda s, at: (s, (at[0], np.sum(s[0]))))
-        written = same(lambda s, at: ((s[0][:1] + at[0][:1], s[1]), ()), 1)
+        assert not same(lambda p, s, at: (s, (at[0], np.sum(s[0]))))
+        written = same(lambda p, s, at: ((s[0][:1] + at[0][:1], s[1]), ()), 1)
     else:
-        written = same(lambda s, at: ((change(s[0]) + at[0], s[1]), ()))
+        written = same(lambda p, s, at: ((change(s[0]) + at[0], s[1]), ()))
     assert not written
 
 
@@ -250,37 +250,37 @@ def test_a_step_that_is_wrong_says_so(monkeypatch):
     monkeypatch.setattr(replay, "FEW", 1)
     s, slabs, *flags = drawn()
     with pytest.raises(ValueError, match="matmul"):
-        replay.walk(np, lambda s, at: ((s[0] @ np.ones((5, 5)), s[1]), ()), s, slabs, *flags)
+        replay.walk(np, lambda p, s, at: ((s[0] @ np.ones((5, 5)), s[1]), ()), {}, s, slabs, *flags)
 
 
 def test_what_numbers_raise_late_is_raised():
     s, slabs, *flags = drawn(steps=400)
     for one in (replay.walk, walk.walk):
         with np.errstate(over="raise"), pytest.raises(FloatingPointError, match="overflow encountered in multiply"):
-            one(np, lambda s, at: ((s[0] * 10, s[1]), ()), s, slabs, *flags)
+            one(np, lambda p, s, at: ((s[0] * 10, s[1]), ()), {}, s, slabs, *flags)
 
 
 @pytest.mark.parametrize("steps, times", [(replay.FEW - 1, replay.FEW - 1), (replay.FEW, 1)])
 def test_few_steps_are_done_plainly(steps, times):
     done = []
 
-    def step(s, at):
+    def step(p, s, at):
         done.append(at)
         return (s[0] + at[0], s[1]), ()
 
     s, slabs, *flags = drawn(steps)
-    replay.walk(np, step, s, slabs, *flags)
+    replay.walk(np, step, {}, s, slabs, *flags)
     assert len(done) == times
 
 
 def test_what_a_step_hands_on_stays_where_it_is():
     s, slabs, *flags = drawn(steps=replay.FEW)
-    _, _, (made, handed, part) = replay.walk(np, in_place, s, slabs, *flags)
+    _, _, (made, handed, part) = replay.walk(np, in_place, {}, s, slabs, *flags)
     assert handed is slabs[1]
     assert not np.shares_memory(made, part) and not np.shares_memory(part, handed)
 
 
 def test_the_last_state_holds_no_more_than_itself():
     s, slabs, *flags = drawn(kept=2, steps=replay.FEW)
-    for end in replay.walk(np, in_place, s, slabs, *flags)[0]:
+    for end in replay.walk(np, in_place, {}, s, slabs, *flags)[0]:
         assert end.base is None

@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 from ..arrays import is_numpy, namespace
 from ..cells.base import Cell
-from ..types import Array, Params
+from ..types import Array, Namespace, Params
 from . import replay, walk
 from .folding import fold, folds, over_time, pick, unfold, zero_padding
 
@@ -22,6 +22,32 @@ class Tape(NamedTuple):
     reverse: bool
 
 
+class StepThere(NamedTuple):
+    """A step of the way there: the cell's where the mask is True, or there is none; without a tape nothing is saved."""
+
+    xp: Namespace
+    cell: Cell
+    tape: bool
+
+    def __call__(self, p: Params, s: tuple, at: tuple) -> tuple[tuple, tuple]:
+        u, real = at
+        new, saved = self.cell.step(self.xp, p, u, s)
+        return new if real is None else pick(self.xp, real, new, s), saved if self.tape else ()
+
+
+class StepBack(NamedTuple):
+    """A step of the way back, made up as ``StepThere`` is."""
+
+    xp: Namespace
+    cell: Cell
+
+    def __call__(self, p: Params, ds: tuple, at: tuple) -> tuple[tuple, tuple]:
+        *k, dy, real = at
+        ds = ds if dy is None else (ds[0] + dy, *ds[1:])
+        before, delta = self.cell.step_vjp(self.xp, p, tuple(k), ds)
+        return before if real is None else pick(self.xp, real, before, ds), delta
+
+
 def accepts(cell: Cell, x: Array, mask: Array | None) -> bool:
     """Whether this kernel can run ``cell`` on ``x``: always."""
     return True
@@ -37,13 +63,8 @@ def forward(
     xp, T = namespace(x), x.shape[0]
     u = unfold(xp, cell.project(xp, p, fold(xp, x)), T)
     ready, after = cell.prepare(xp, p), 0 if reverse else 1
-
-    def step(s: tuple, at: tuple) -> tuple[tuple, tuple]:
-        u, real = at
-        new, saved = cell.step(xp, ready, u, s)
-        return new if real is None else pick(xp, real, new, s), saved if tape else ()
-
-    s, states, saved = _walk(x)(xp, step, s, (u, mask), T, reverse, len(s) if tape else 1)
+    step = StepThere(xp, cell, tape)
+    s, states, saved = _walk(x)(xp, step, ready, s, (u, mask), T, reverse, len(s) if tape else 1)
     ys = zero_padding(xp, mask, states[0][after : T + after, ...])
     return ys, s, Tape(x, mask, states, saved, reverse) if tape else None
 
@@ -63,16 +84,10 @@ def backward(cell: Cell, p: Params, tape: Tape, dys: Array | None, ds: tuple) ->
     early, late = (folds(xp, tuple(a[first : T + first, ...] for a in states)) for first in (0, 1))
     old, new = (late, early) if reverse else (early, late)
     flat_k = cell.linearize(xp, wide, old, new, folds(xp, saved))
-
-    def step(ds: tuple, at: tuple) -> tuple[tuple, tuple]:
-        *k, dy, real = at
-        ds = ds if dy is None else (ds[0] + dy, *ds[1:])
-        before, delta = cell.step_vjp(xp, ready, tuple(k), ds)
-        return before if real is None else pick(xp, real, before, ds), delta
-
+    step = StepBack(xp, cell)
     dy = None if dys is None else zero_padding(xp, mask, dys)
     k = (unfold(xp, a, T) for a in flat_k)
-    ds, _, deltas = _walk(x)(xp, step, ds, (*k, dy, mask), T, not reverse, 0)
+    ds, _, deltas = _walk(x)(xp, step, ready, ds, (*k, dy, mask), T, not reverse, 0)
     delta = folds(xp, tuple(zero_padding(xp, mask, a) for a in deltas))
     dx, dp = cell.project_vjp(xp, wide, flat_x, old, flat_k, delta)
     return unfold(xp, dx, T), ds, dp

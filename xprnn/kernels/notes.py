@@ -38,13 +38,14 @@ def refuse(note: "Note", *arguments: Any, **options: Any) -> Any:
 
 
 class Place(NamedTuple):
-    """Where an array of the step is: in one of the rows after the other, from the second on where it is ``late``.
+    """Where an array that is not the step's own is found in a walk, as a number.
 
-    in_turn: there are only two, the one and the other in turn.
+    That is one among those that are the same at all times, or where it ``moves`` among those with another at each
+    time, from the second on where it is ``late``.
     """
 
-    rows: Array
-    in_turn: bool = False
+    number: int
+    moves: bool = True
     late: bool = False
 
 
@@ -60,9 +61,9 @@ def _operators(function: Callable) -> tuple[Callable, Callable, Callable]:
 class Note(NDArrayOperatorsMixin):
     """Stands in for an array of the step that is being written down: what is done with it becomes lines.
 
-    value: the array it stands for; where a line makes it, the room for what the line makes at other times.
+    value: an array like those it stands for.
     whole: the note that it is a view of, None where it is none; path: the keys that lead from there to it.
-    place: of what is no view: where it is, None for one array at all times.
+    place: of what is no view: where it is, None for what a line makes.
     """
 
     __slots__ = ("lines", "path", "place", "value", "whole")
@@ -106,27 +107,25 @@ class Note(NDArrayOperatorsMixin):
 
     def _done(self, function: Any, inputs: tuple, out: Any = None) -> "Note":
         """What ``function`` makes of the inputs, in ``out`` where that is given."""
-        notes = [a if type(a) is Note else self._given(a, function, inputs) for a in inputs]
-        values = [note.value for note in notes]
+        operands = [a if type(a) is Note else self._given(a, function, inputs) for a in inputs]
+        values = [value(a) for a in operands]
         if out is None:
             if function is np.matmul and values[0].ndim == values[1].ndim == 2:
                 function = np.ndarray.dot  # the same, and sooner begun
-            return self._made(function(*values), BY_NAME.get(function, function), *notes)
+            return self._made(function(*values), BY_NAME.get(function, function), *operands)
         if type(out) is not Note:
             refuse(self)
         function(*values, out=out.value)
-        self._line(BY_NAME.get(function, function), *notes, out)
+        self._line(BY_NAME.get(function, function), *operands, out)
         return out
 
-    def _given(self, a: Any, function: Any, inputs: tuple) -> "Note":
-        """A note of the input that is none: an array, or a number, which is sooner read as one."""
+    def _given(self, a: Any, function: Any, inputs: tuple) -> Any:
+        """An input that is no note: an array, or a number, which is sooner read as one."""
         if type(a) in NUMBERS:
-            a = np.asarray(a, np.result_type(*map(value, inputs)))
-        elif function is not np.matmul:  # whose arrays are parameters, and large
-            a = self._now(a)
-        elif type(a) is not np.ndarray:
-            refuse(self)
-        return Note(self.lines, a)
+            return np.asarray(a, np.result_type(*map(value, inputs)))
+        if function is not np.matmul:  # whose arrays are parameters, and large
+            return self._now(a)
+        return a if type(a) is np.ndarray else refuse(self)
 
     def __array_function__(self, function: Callable, types: Any, inputs: tuple, options: dict) -> Any:
         first, *rest = inputs or refuse(self)

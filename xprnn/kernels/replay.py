@@ -6,20 +6,20 @@ in for arrays, which leaves lines: what is done, to what, into what. Each line b
 time after the other, and what a walk keeps is written where it is kept.
 """
 
-import itertools
-import operator
 from collections import deque
-from collections.abc import Iterable, Iterator
-from contextvars import copy_context
-from typing import Any
+from collections.abc import Iterable
+from itertools import repeat
 
 import numpy as np
 
-from ..arrays import is_numpy
-from ..types import Array, Namespace
-from .notes import TURNED, Note, Place, value
+from ..types import Array, Namespace, Params
+from .notes import TURNED
+from .program import Program, written
 from .walk import Step, Walked
 from .walk import walk as plain
+
+ALL = (slice(None),)
+"""What leaves the axis of time alone."""
 
 FEW = 25
 """Fewer steps are sooner done than written down."""
@@ -31,43 +31,59 @@ LARGEST_HEEDED = 2**25 - 2**16
 """Bytes of the largest block whose size tells glibc how much to keep, about: 32 MB with what it adds to it."""
 
 
-def walk(xp: Namespace, step: Step, s: tuple, slabs: tuple, T: int, reverse: bool, kept: int) -> Walked:
+def walk(xp: Namespace, step: Step, p: Params, s: tuple, slabs: tuple, T: int, reverse: bool, kept: int) -> Walked:
     """What ``walk.walk`` does, by which it is done where there are few steps or they cannot be written down."""
-    if T < FEW or not {np.ndarray, type(None)}.issuperset(map(type, (*s, *slabs))):
-        return plain(xp, step, s, slabs, T, reverse, kept)
-    lines: list = []
-    old = tuple([Note(lines, _still(a)) for a in s])
-    at = tuple([a if a is None else Note(lines, a[0].copy()) for a in slabs])
-    written = _write(step, old, at, lines)
-    if written is None:
-        lines.clear()
-        return plain(xp, step, s, slabs, T, reverse, kept)
-    (new, outs), ahead, states, ends = written, slice(None, None, -1 if reverse else 1), [], []
-    for note, slab in zip(at, slabs, strict=True):
-        if note is not None:
-            note.place = Place(slab[ahead])
-    for n, a in enumerate(s):
-        states.append(np.empty((T + 1 if n < kept else 2, *a.shape), a.dtype))
-        rows = states[n][ahead]
-        rows[0] = a
-        # Those that are not kept have two places in turn: a step reads the one and writes the other.
-        old[n].place = Place(rows, in_turn=n >= kept)
-        ends.append(rows[T if n < kept else T % 2])
-    for before, after in zip(old, new, strict=True):
-        _keep(lines, after, Place(before.place.rows, before.place.in_turn, late=True))  # type: ignore[union-attr]
-    left = []
-    for out in outs:
-        stays = [slab for note, slab in zip(at, slabs, strict=True) if note is out]
-        left.append(stays[0] if stays else np.empty((T, *value(out).shape), value(out).dtype))
-        if not stays:
-            _keep(lines, out, Place(left[-1][ahead]))
+    arrays = {np.ndarray, type(None)}.issuperset(map(type, (*s, *slabs)))
+    program = written(step, p, s, slabs) if arrays and FEW <= T else None
+    if program is None:
+        return plain(xp, step, p, s, slabs, T, reverse, kept)
+    # States that are not kept have two places in turn: a step reads the one and writes the other.
+    states = [np.empty((T + 1 if n < kept else 2, *a.shape), a.dtype) for n, a in enumerate(s)]
+    left = [slabs[out] if isinstance(out, int) else np.empty((T, *out[0]), out[1]) for out in program.outs]
     _keep_in_heap([*slabs, *states, *left])
-    program = lines.copy()
-    lines.clear()  # notes have the lines and lines the notes: what they hold would wait for the garbage collector
+    rows: list = [a if a is None else a[:: -1 if reverse else 1] for a in (*slabs, *states, *left)]
+    ends = []
+    for a, of_state in zip(s, rows[len(slabs) :], strict=False):
+        of_state[0] = a
+        ends.append(of_state[T % len(of_state)])
+    still = [*p.values(), *[np.empty(shape, dtype) for shape, dtype in program.rooms]]
+    in_turn = range(len(slabs) + kept, len(slabs) + len(s))
     for start in range(0, T, STRETCH):
         times = range(start, min(start + STRETCH, T))
-        deque(zip(times, *_calls(program, times), strict=False), maxlen=0)  # which makes no tuple for each time
-    return tuple(a.copy() for a in ends), tuple(states[:kept]), tuple(left)
+        operands = _operands(program, still, rows, in_turn, times)
+        calls = [map(function, *take(operands)) for function, take in program.lines]
+        deque(zip(times, *calls, strict=False), maxlen=0)  # which makes no tuple for each time
+    return tuple([a.copy() for a in ends]), tuple(states[:kept]), tuple(left)
+
+
+def _operands(program: Program, still: list, rows: list, in_turn: range, times: range) -> list[Iterable]:
+    """For each operand what it is at one time after the other; the rows with numbers in ``in_turn`` are two in turn."""
+    operands: list[Iterable] = []
+    whole: dict[int, list[Array]] = {}
+    seen = slice(times.start, times.stop + 1)  # states have one more
+    for place, keys in program.operands:
+        if place is None:
+            operands.append(repeat(keys))
+            continue
+        number, moves, late = place
+        if not moves:
+            operands.append(repeat(_part(still[number], (), keys)))
+            continue
+        views = None if keys else whole.get(number)
+        if views is None:
+            cut, often = (rows[number], len(times) // 2 + 1) if number in in_turn else (rows[number][seen], 1)
+            views = list(_part(cut, ALL, keys)) * often
+            if not keys:
+                whole[number] = views
+        operands.append(views[1:] if late else views)
+    return operands
+
+
+def _part(a: Array, lead: tuple, keys: tuple) -> Array:
+    """What the keys lead to, in ``lead`` of the axes before theirs."""
+    for key in keys:
+        a = a.swapaxes(-1, -2) if key is TURNED else a[(*lead, *key)]
+    return a
 
 
 def _keep_in_heap(arrays: list) -> None:
@@ -79,62 +95,3 @@ def _keep_in_heap(arrays: list) -> None:
     no memory. (mallopt(3), M_MMAP_THRESHOLD)
     """
     np.empty(min(2 * sum(a.nbytes for a in arrays if a is not None), LARGEST_HEEDED), "b")
-
-
-def _write(step: Step, old: tuple, at: tuple, lines: list) -> tuple[tuple, tuple] | None:
-    """The state after the step and what it leaves, as notes; None where it cannot be written down."""
-    try:
-        new, outs = step(old, at)
-        alike = [(a.shape, a.dtype) for a in map(value, old)] == [(a.shape, a.dtype) for a in map(value, new)]
-        arrays = all(is_numpy(a) and a.ndim for a in map(value, (*new, *outs)))
-    except Exception:  # notes are no arrays: what is wrong in the step itself is raised again by the plain walk
-        return None
-    # All is done in the context that the walk finds, of which NumPy's errstate is: a step may not have one of its own.
-    context = copy_context()
-    return (new, outs) if alike and arrays and all(line and line[0] == context for line in lines) else None
-
-
-def _keep(lines: list, a: Any, place: Place) -> None:
-    """Let the step write ``a`` where it is kept: at once, or where it is no array of its own by a copy at the end."""
-    if type(a) is Note and a.whole is None and a.place is None:
-        a.place = place
-        return
-    copy = Note(lines, value(a))
-    copy.place = place
-    lines.append((None, operator.setitem, copy, ..., a))
-
-
-def _calls(lines: list, times: range) -> list[Iterator]:
-    """For each line an iterator that does it for one of the times after the other."""
-    views: dict[int, list[Array]] = {}
-
-    def source(a: Any) -> Iterable:
-        """What ``a`` is at one time after the other."""
-        if type(a) is not Note:
-            return itertools.repeat(a)
-        place = a.place if a.whole is None else a.whole.place
-        if place is None:
-            return itertools.repeat(a.value)
-        key = id(a if a.path else place.rows)
-        if key not in views:
-            if place.in_turn:
-                views[key] = list(_view(place.rows, a.path)) * (len(times) // 2 + 1)
-            else:
-                views[key] = list(_view(place.rows[times.start : times.stop + 1], a.path))
-        return views[key][1:] if place.late else views[key]
-
-    return [map(function, *map(source, operands)) for _, function, *operands in lines]
-
-
-def _view(rows: Array, path: tuple) -> Array:
-    """What the keys of ``path`` lead to in each of the rows."""
-    for key in path:
-        rows = rows.swapaxes(-1, -2) if key is TURNED else rows[(slice(None), *key)]
-    return rows
-
-
-def _still(a: Array) -> Array:
-    """A view of ``a`` that cannot be written to."""
-    view = a.view()
-    view.setflags(write=False)
-    return view
