@@ -9,9 +9,10 @@ from xprnn.kernels import replay
 from xprnn.kernels.notes import Note
 
 
+@pytest.mark.parametrize("lasts", [False, True])
 @pytest.mark.parametrize("change", [lambda h: h + 1, lambda h: (h + 1) ** 2], ids=["written", "refused"])
-def test_nothing_is_left_to_the_garbage_collector(change):
-    s, slabs = (np.ones((3, 4)),), (np.ones((replay.FEW, 3, 4)),)
+def test_nothing_is_left_to_the_garbage_collector(change, lasts):
+    s, slabs, W = (np.ones((3, 4)),), (np.ones((replay.FEW, 3, 4)),), np.ones((4, 4))
 
     def notes():
         return sum(type(one) is Note for one in gc.get_objects())
@@ -20,7 +21,7 @@ def test_nothing_is_left_to_the_garbage_collector(change):
     before = notes()
     gc.disable()
     try:
-        replay.walk(np, lambda p, s, at: (s, (change(s[0]) + at[0],)), {}, s, slabs, replay.FEW, False, 1)
+        replay.walk(np, lambda p, s, at: (s, (change(s[0]) @ p["W"],)), {"W": W}, s, slabs, replay.FEW, False, 1, lasts)
         assert notes() == before
     finally:
         gc.enable()

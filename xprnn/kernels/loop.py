@@ -1,5 +1,7 @@
 """The kernel for any cell on any library: a Python loop over the steps."""
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 from ..arrays import is_numpy, namespace
@@ -7,6 +9,10 @@ from ..cells.base import Cell
 from ..types import Array, Namespace, Params
 from . import replay, walk
 from .folding import fold, folds, over_time, pick, unfold, zero_padding
+
+PLAIN = {int, float, bool, str, type(None)}
+OWN = Cell.__module__.removesuffix("base")
+"""How the names of modules with cells of the library begin."""
 
 
 class Tape(NamedTuple):
@@ -23,10 +29,14 @@ class Tape(NamedTuple):
 
 
 class StepThere(NamedTuple):
-    """A step of the way there: the cell's where the mask is True, or there is none; without a tape nothing is saved."""
+    """A step of the way there: the cell's where the mask is True, or there is none; without a tape nothing is saved.
+
+    function: the step of the cell's class, so that a cell whose step was replaced is not taken for what it was.
+    """
 
     xp: Namespace
     cell: Cell
+    function: Callable
     tape: bool
 
     def __call__(self, p: Params, s: tuple, at: tuple) -> tuple[tuple, tuple]:
@@ -40,6 +50,7 @@ class StepBack(NamedTuple):
 
     xp: Namespace
     cell: Cell
+    function: Callable
 
     def __call__(self, p: Params, ds: tuple, at: tuple) -> tuple[tuple, tuple]:
         *k, dy, real = at
@@ -63,8 +74,8 @@ def forward(
     xp, T = namespace(x), x.shape[0]
     u = unfold(xp, cell.project(xp, p, fold(xp, x)), T)
     ready, after = cell.prepare(xp, p), 0 if reverse else 1
-    step = StepThere(xp, cell, tape)
-    s, states, saved = _walk(x)(xp, step, ready, s, (u, mask), T, reverse, len(s) if tape else 1)
+    step = StepThere(xp, cell, type(cell).step, tape)
+    s, states, saved = _walk(x, cell)(xp, step, ready, s, (u, mask), T, reverse, len(s) if tape else 1)
     ys = zero_padding(xp, mask, states[0][after : T + after, ...])
     return ys, s, Tape(x, mask, states, saved, reverse) if tape else None
 
@@ -84,14 +95,26 @@ def backward(cell: Cell, p: Params, tape: Tape, dys: Array | None, ds: tuple) ->
     early, late = (folds(xp, tuple(a[first : T + first, ...] for a in states)) for first in (0, 1))
     old, new = (late, early) if reverse else (early, late)
     flat_k = cell.linearize(xp, wide, old, new, folds(xp, saved))
-    step = StepBack(xp, cell)
+    step = StepBack(xp, cell, type(cell).step_vjp)
     dy = None if dys is None else zero_padding(xp, mask, dys)
     k = (unfold(xp, a, T) for a in flat_k)
-    ds, _, deltas = _walk(x)(xp, step, ready, ds, (*k, dy, mask), T, not reverse, 0)
+    ds, _, deltas = _walk(x, cell)(xp, step, ready, ds, (*k, dy, mask), T, not reverse, 0)
     delta = folds(xp, tuple(zero_padding(xp, mask, a) for a in deltas))
     dx, dp = cell.project_vjp(xp, wide, flat_x, old, flat_k, delta)
     return unfold(xp, dx, T), ds, dp
 
 
-def _walk(x: Array) -> walk.Walk:
-    return replay.walk if is_numpy(x) else walk.walk
+def _walk(x: Array, cell: Cell) -> walk.Walk:
+    return partial(replay.walk, lasts=_lasts(cell)) if is_numpy(x) else walk.walk
+
+
+def _lasts(cell: Cell) -> bool:
+    """Whether all cells equal to this one do the same at every call: one of the library's, of plain values alone.
+
+    What a user's cell calls, or an activation that a cell holds, may be another function at the next call.
+    """
+    return type(cell).__module__.startswith(OWN) and all(map(_plain, vars(cell).values()))
+
+
+def _plain(a: Any) -> bool:
+    return type(a) in PLAIN or (type(a) is tuple and all(map(_plain, a)))

@@ -1,5 +1,9 @@
-"""A step as it was written down: what is done, to what, into what, for any arrays of the same shapes."""
+"""A step as it was written down: what is done, to what, into what, for any arrays of the same shapes.
 
+Where the step was given notes of all arrays, nothing in it is a caller's: calls and threads may share it.
+"""
+
+import functools
 import itertools
 import operator
 from collections.abc import Callable, Iterable
@@ -33,6 +37,21 @@ class Program(NamedTuple):
 def written(step: Step, p: Params, s: tuple, slabs: tuple) -> Program | None:
     """The program of ``step`` with this p, whose arrays it holds; None where it cannot be written down."""
     return _written([], step, p, _kinds(s), _kinds_of_rows(slabs))
+
+
+def remembered(step: Step, p: Params, s: tuple, slabs: tuple) -> Program | None:
+    """The program of a step that is equal only to steps that do the same, for any p of the same shapes."""
+    if not {np.ndarray}.issuperset(map(type, p.values())):
+        return written(step, p, s, slabs)
+    return _remembered(step, tuple(p), _kinds(p.values()), _kinds(s), _kinds_of_rows(slabs))
+
+
+@functools.lru_cache(maxsize=64)
+def _remembered(step: Step, names: tuple, p: tuple, s: tuple, at: tuple) -> Program | None:
+    """The program of ``step``: it follows from the arguments alone, as notes have shapes to show and no numbers."""
+    lines: list = []
+    notes = [_note(lines, kind, Place(n, moves=False), fixed=True) for n, kind in enumerate(p)]
+    return _written(lines, step, dict(zip(names, notes, strict=True)), s, at)
 
 
 def _kinds(arrays: Iterable[Array]) -> tuple[Kind, ...]:

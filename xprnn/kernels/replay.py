@@ -3,7 +3,8 @@
 What NumPy's calls cost beside their arithmetic is most of the time where a batch is small: an array for each result,
 views of its gates, the way through the cell. A step does the same at every time. So it is run once, on notes that stand
 in for arrays, which leaves lines: what is done, to what, into what. Each line becomes an iterator that does it for one
-time after the other, and what a walk keeps is written where it is kept.
+time after the other, and what a walk keeps is written where it is kept. Lines hold no arrays of a walk: those of the
+library's own cells serve all walks over arrays of the same shapes.
 """
 
 from collections import deque
@@ -14,7 +15,7 @@ import numpy as np
 
 from ..types import Array, Namespace, Params
 from .notes import TURNED
-from .program import Program, written
+from .program import Program, remembered, written
 from .walk import Step, Walked
 from .walk import walk as plain
 
@@ -31,10 +32,16 @@ LARGEST_HEEDED = 2**25 - 2**16
 """Bytes of the largest block whose size tells glibc how much to keep, about: 32 MB with what it adds to it."""
 
 
-def walk(xp: Namespace, step: Step, p: Params, s: tuple, slabs: tuple, T: int, reverse: bool, kept: int) -> Walked:
-    """What ``walk.walk`` does, by which it is done where there are few steps or they cannot be written down."""
+def walk(
+    xp: Namespace, step: Step, p: Params, s: tuple, slabs: tuple, T: int, reverse: bool, kept: int, lasts: bool = False
+) -> Walked:
+    """What ``walk.walk`` does, by which it is done where there are few steps or they cannot be written down.
+
+    lasts: steps equal to this one do the same at every call, so that what one of them has written down serves all.
+    """
+    find = remembered if lasts else written
     arrays = {np.ndarray, type(None)}.issuperset(map(type, (*s, *slabs)))
-    program = written(step, p, s, slabs) if arrays and FEW <= T else None
+    program = find(step, p, s, slabs) if arrays and FEW <= T else None
     if program is None:
         return plain(xp, step, p, s, slabs, T, reverse, kept)
     # States that are not kept have two places in turn: a step reads the one and writes the other.

@@ -14,6 +14,8 @@ class Step(Protocol):
 
     def __call__(self, p: Params, s: tuple, at: tuple, /) -> tuple[tuple, tuple]: ...
 
+    def __hash__(self) -> int: ...
+
 
 Walk = Callable[[Namespace, Step, Params, tuple, tuple, int, bool, int], Walked]
 
