@@ -72,6 +72,7 @@ def plainly(monkeypatch):
     def results(call, of=Call.results):
         with monkeypatch.context() as patch:
             patch.setattr(replay, "FEW", 1000)
+            patch.setattr(replay, "FEW_REMEMBERED", 1000)
             return of(call)
 
     return results
@@ -270,3 +271,10 @@ def test_parameters_may_have_other_names_shapes_and_types():
             for one, more in ((replay.walk, {"lasts": True}), (walk.walk, {}))
         )
         equal([*met[1], *met[2]], [*wanted[1], *wanted[2]])
+
+
+@pytest.mark.parametrize("steps, times", [(replay.FEW_REMEMBERED - 1, 0), (replay.FEW_REMEMBERED, 1)])
+def test_few_steps_are_done_plainly(steps, times):
+    p, x, _, s, *_ = Call(cells.GRU(3), steps=steps).draw()
+    loop.forward(cells.GRU(3), p, x, s, None, False)
+    assert _remembered.cache_info().misses == times

@@ -18,6 +18,7 @@ LAWS = [law for law in CELL_LAWS if law not in ("gradient", "kernel", "namespace
 def written(monkeypatch):
     """However few the steps: a walk that is not written down fails."""
     monkeypatch.setattr(replay, "FEW", 1)
+    monkeypatch.setattr(replay, "FEW_REMEMBERED", 1)
     monkeypatch.setattr(replay, "plain", lambda *a: pytest.fail("this step was not written down"))
 
 
@@ -33,6 +34,7 @@ def test_the_steps_of_every_cell_are_written_down(cell, setting, written):
 @pytest.mark.parametrize("name", ["LSTM", "GRU", "Zoneout-RNN-bare"])
 def test_law(law, name, monkeypatch):
     monkeypatch.setattr(replay, "FEW", 1)
+    monkeypatch.setattr(replay, "FEW_REMEMBERED", 1)
     for setting in CELL_SETTINGS[1:3]:
         hold(law, Case(CELLS[name], kernel=loop, **setting))
 

@@ -25,6 +25,9 @@ ALL = (slice(None),)
 FEW = 25
 """Fewer steps are sooner done than written down."""
 
+FEW_REMEMBERED = 6
+"""Fewer steps are sooner done than what was written down of them is made ready."""
+
 STRETCH = 512
 """For so many steps the views are made at once, which is sooner than one by one; an even number."""
 
@@ -39,9 +42,9 @@ def walk(
 
     lasts: steps equal to this one do the same at every call, so that what one of them has written down serves all.
     """
-    find = remembered if lasts else written
+    few, find = (FEW_REMEMBERED, remembered) if lasts else (FEW, written)
     arrays = {np.ndarray, type(None)}.issuperset(map(type, (*s, *slabs)))
-    program = find(step, p, s, slabs) if arrays and FEW <= T else None
+    program = find(step, p, s, slabs) if arrays and few <= T else None
     if program is None:
         return plain(xp, step, p, s, slabs, T, reverse, kept)
     # States that are not kept have two places in turn: a step reads the one and writes the other.
