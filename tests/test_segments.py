@@ -178,3 +178,14 @@ def test_a_sum_of_trees_changes_nothing_that_it_is_given():
     np.testing.assert_array_equal(total.whole["y"][0], 3 * a + 6)
     np.testing.assert_array_equal(a, [1.0, 2.0])
     assert xr.tree.Sum().plus(parts[0]).whole is parts[0] and total.whole["y"][1] is None
+
+
+def test_the_part_of_a_part():
+    whole = Context(mask=HOLES)
+    first = whole.part(slice(2, 6))
+    assert first.past == 2 and np.shares_memory(first.past_mask, HOLES) and np.shares_memory(first.mask, HOLES)
+    second = first.part(slice(1, 4))
+    assert second.past == 3
+    np.testing.assert_array_equal(second.mask, HOLES[:, 3:6])
+    np.testing.assert_array_equal(second.past_mask, HOLES[:, :3])
+    np.testing.assert_array_equal(second.any_step, HOLES[:, :6].any(axis=1))

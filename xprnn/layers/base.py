@@ -42,8 +42,10 @@ class Context(NamedTuple):
         past = self._replace(past=self.past + cut.start)
         if self.mask is None or not past.past:
             return past if self.mask is None else past._replace(mask=self.mask[:, cut])
-        before = [mask for mask in (self.past_mask, self.mask[:, : cut.start]) if mask is not None]
-        return past._replace(mask=self.mask[:, cut], past_mask=namespace(self.mask).concat(before, axis=1))
+        before = self.mask[:, : cut.start]  # a view: copies for all pieces would grow with the square of time
+        if self.past_mask is not None:
+            before = namespace(before).concat([self.past_mask, before], axis=1)
+        return past._replace(mask=self.mask[:, cut], past_mask=before)
 
 
 class Layer(ABC):
