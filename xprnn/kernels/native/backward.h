@@ -31,10 +31,10 @@ struct Transposed {
     void pack(const Backward<Real>& b, Part part) const {
         const long H = b.hidden, row = native::gates_of(b.kind) * H;
         for (int gate = 0; gate < Cell::columns - Cell::first_drive; gate++)
-            Wx.pack_transposed(b.Wx + gate * H, row, H, padded, gate * padded, part);
+            Wx.pack_transposed(b.Wx + gate * H, row, H, gate * padded, part);
         for (int place = 0; place < together; place++)
-            Wh.pack_transposed(b.Wh + Cell::recurrent_gate(place) * H, row, H, padded, place * padded, part);
-        if (Cell::two_steps) Wlast.pack_transposed(b.Wh + together * H, row, H, padded, 0, part);
+            Wh.pack_transposed(b.Wh + Cell::recurrent_gate(place) * H, row, H, place * padded, part);
+        if (Cell::two_steps) Wlast.pack_transposed(b.Wh + together * H, row, H, 0, part);
     }
 };
 

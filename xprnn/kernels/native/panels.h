@@ -1,10 +1,38 @@
 // Matrices laid out for ``strip``: the right factor in panels, the left one, where it is transposed, in tiles.
 #pragma once
 
+#include <utility>
+
 #include "interface.h"
 #include "tile.h"
 
 namespace {
+
+// A vector of a's and b's numbers by turns, a₀ b₀ a₁ b₁ ..., from the place FROM on.
+template <class Real, int FROM, int... LANE>
+inline Vector<Real> by_turns(Vector<Real> a, Vector<Real> b, std::integer_sequence<int, LANE...>) {
+#if defined(__clang__)
+    return __builtin_shufflevector(a, b, (FROM + LANE) / 2 + LANE % 2 * int(LANES<Real>)...);
+#else
+    return __builtin_shuffle(a, b, typename Numbers<Real>::Bits{(FROM + LANE) / 2 + LANE % 2 * LANES<Real>...});
+#endif
+}
+
+// The rows of a matrix, transposed in place. Of the bits of a number's place, which row's and behind them which
+// column's, each round moves the first to the end, until they have changed sides.
+template <class Real>
+inline void transpose(Vector<Real> (&rows)[LANES<Real>]) {
+    constexpr int lanes = LANES<Real>, half = lanes / 2;
+    constexpr std::make_integer_sequence<int, lanes> all{};
+    for (int round = 1; round < lanes; round *= 2) {
+        Vector<Real> turned[lanes];
+        UNROLLED for (int n = 0; n < half; n++) {
+            turned[2 * n] = by_turns<Real, 0>(rows[n], rows[n + half], all);
+            turned[2 * n + 1] = by_turns<Real, lanes>(rows[n], rows[n + half], all);
+        }
+        UNROLLED for (int n = 0; n < lanes; n++) rows[n] = turned[n];
+    }
+}
 
 // An array that lives as long as this.
 template <class Real>
@@ -63,11 +91,20 @@ class Panels {
     }
 
     // A block of ``units`` columns of W (columns, row), transposed: the panels' rows from ``first`` on, zero from
-    // ``units`` up to ``padded``; a part of the panels.
-    void pack_transposed(const Real* W, long row, long units, long padded, long first, Part part) const {
+    // ``units`` up to whole vectors; a part of the panels.
+    void pack_transposed(const Real* W, long row, long units, long first, Part part) const {
+        constexpr long lanes = LANES<Real>;
         for (long start = begin(part); start < end(part); start += PANEL<Real>)
-            for (long unit = 0; unit < padded; unit += BLOCK)
-                transpose_block(W + start * row, row, units, unit, smaller(unit + BLOCK, padded), start, first);
+            for (long unit = 0; unit < units; unit += lanes)
+                for (long column = start, wide = width(start); column < start + wide; column += lanes) {
+                    Vector<Real> block[lanes];
+                    for (long n = 0; n < lanes; n++)
+                        block[n] = column + n < columns ? load_some(W + (column + n) * row + unit, units - unit)
+                                                        : Vector<Real>{};
+                    transpose<Real>(block);
+                    Real* to = panel(start, 0) + (first + unit) * wide + column - start;
+                    for (long n = 0; n < lanes; n++) store(to + n * wide, block[n]);
+                }
     }
 
     const long depth, columns;
@@ -77,20 +114,6 @@ class Panels {
     long count() const { return (columns + PANEL<Real> - 1) / PANEL<Real>; }
     long begin(Part part) const { return part.begin(count()) * PANEL<Real>; }
     long end(Part part) const { return part.end(count()) * PANEL<Real>; }
-
-    // So many rows of a panel stay in the first cache while their columns are filled one by one.
-    static constexpr long BLOCK = 64;
-
-    void transpose_block(const Real* W, long row, long units, long unit, long end, long start, long first) const {
-        const long wide = width(start), real = columns - start, stop = smaller(end, units);
-        Real* to = panel(start, 0) + first * wide;
-        for (long column = 0; column < wide; column++) {
-            long k = unit;
-            if (column < real)
-                for (; k < stop; k++) to[k * wide + column] = W[column * row + k];
-            for (; k < end; k++) to[k * wide + column] = 0;
-        }
-    }
 
     int gates_;
     Buffer<Real> data_;
