@@ -81,8 +81,8 @@ class Model:
 
     def __call__(self, x: Array, state: State = None, *, lengths: Any = None, mask: Array | None = None) -> Array:
         """y for x (B, T, D), or (B, T) token ids, or a single sample without B; inference."""
-        entry, params = self._enter(x, state, lengths, mask)
         with self.backend.active():
+            entry, params = self._enter(x, state, lengths, mask)
             y, _, _ = self.layer.forward(params, entry.x, entry.state, Context(entry.mask, tape=False))
             return door.leave(entry.single, y)
 
@@ -92,11 +92,12 @@ class Model:
         """y, the last state, a tape. A ``key`` makes it training; until ``backward``, nothing may be written into x."""
         if not (key is None or isinstance(key, Key)):
             raise TypeError(f"key is an xprnn.Key, such as Key(0), not {key!r}")
-        entry, params = self._enter(x, state, lengths, mask)
         with self.backend.active():
+            entry, params = self._enter(x, state, lengths, mask)
             y, end, tape = self.layer.forward(params, entry.x, entry.state, Context(entry.mask, key))
             # The caller may write into what it gets, and the tape may hold it.
-            y, end = tree.map(lambda a: self.backend.xp.asarray(a, copy=True), (y, end))
+            asarray = self.backend.xp.asarray
+            y, end = tree.map(lambda a: asarray(a, copy=True), (y, end))
             y, end = door.leave(entry.single, (y, end))
             return y, end, door.Tape(entry.single, entry.x.shape[0], tuple(y.shape), params, tape)
 
@@ -119,8 +120,8 @@ class Model:
     def predict(self, x: Array, *, batch_size: int = 32, lengths: Any = None, mask: Array | None = None) -> Array:
         """y for x (N, ...), batch by batch."""
         rows = whole("batch_size", batch_size)
-        entry, params = self._enter(x, None, lengths, mask)
         with self.backend.active():
+            entry, params = self._enter(x, None, lengths, mask)
             data = Data(entry.x, None, entry.mask)
             parts = [y for _, y in outputs(self.layer, params, data, rows, None)]
             return door.leave(entry.single, self.backend.xp.concat(parts))
@@ -273,9 +274,7 @@ class Model:
 
     def _enter(self, x: Array, state: State, lengths: Any, mask: Array | None) -> tuple[door.Entry, Params]:
         shape = door.sample_shape(self.backend, self.layer, x) if self.input_shape is None else self.input_shape
-        with self.backend.active():
-            entry = door.enter(self.backend, self.layer, shape, x, state, lengths, mask)
-        return entry, self.built(x)[1]
+        return door.enter(self.backend, self.layer, shape, x, state, lengths, mask), self.built(x)[1]
 
     def _data(
         self, x: Array, y: Array, lengths: Any, mask: Array | None, named: dict[str, Loss], chunk: int | None,
@@ -283,9 +282,9 @@ class Model:
     ) -> tuple[Data, Params]:  # fmt: skip
         """x, y and the mask to train on or to evaluate, checked together with the measures of them."""
         cut = None if chunk is None else whole("chunk", chunk)
-        entry, params = self._enter(x, None, lengths, mask)
-        shapes = self.built()[0], self.output_shape or ()
         with self.backend.active():
+            entry, params = self._enter(x, None, lengths, mask)
+            shapes = self.built()[0], self.output_shape or ()
             return door.enter_data(self.backend, self.layer, *shapes, entry, y, named, cut, segment), params
 
 

@@ -5,7 +5,7 @@ way back are checkpointing; not passing ``ds`` from one call to the one before i
 length one are streaming.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from . import tree
 from .arrays import device, namespace
@@ -16,27 +16,32 @@ from .ops.masks import clean
 from .types import Array, Params
 
 
-class Tape(NamedTuple):
-    """What ``scan_vjp`` needs: who ran over what, in which cuts of time, in the order they were walked.
+class Checkpoints(NamedTuple):
+    """What a walk in pieces leaves for the way back: its cuts of time, in the order in which they were walked.
 
-    tapes:  the kernel's of each cut; those of None are made again when they are needed.
-    starts: for that the states that entered each cut, (cuts, B, n) for each leaf. All that is held from cut to cut is
-            in one array: small ones between large ones that come and go leave holes that nothing fits in.
+    starts: the states that entered each cut, (cuts, B, n) for each leaf. All that is held from cut to cut is in one
+            array: small ones between large ones that come and go leave holes that nothing fits in.
     """
 
-    kernel: Kernel
     reverse: bool
-    x: Array
     mask: Array | None
     cuts: list[slice]
-    tapes: list
     starts: tuple[Array, ...]
+
+
+class Tape(NamedTuple):
+    """What ``scan_vjp`` needs: who ran over what, and its tape of all steps, or what those of pieces are made from."""
+
+    kernel: Kernel
+    x: Array
+    whole: Any
+    pieces: Checkpoints | None = None
 
 
 def zero_state(cell: Cell, x: Array) -> tuple[Array, ...]:
     """The state of zeros for x (T, B, D): (B, n) for each leaf, of x's dtype and device."""
     xp = namespace(x)
-    return tuple(xp.zeros((x.shape[1], n), dtype=x.dtype, device=device(x)) for n in cell.state_sizes)
+    return tuple([xp.zeros((x.shape[1], n), dtype=x.dtype, device=device(x)) for n in cell.state_sizes])
 
 
 def scan(
@@ -61,22 +66,23 @@ def scan(
     kernel:  who runs it, or its name in ``kernels``: "loop" runs anything anywhere. None: the first that can.
     tape:    False for inference: None comes back in its place. outputs: likewise, where the last state is all.
     """
-    xp, T = namespace(x), x.shape[0]
     kernel = choose(cell, x, mask) if kernel is None else find(kernel)
     s = zero_state(cell, x) if s is None else s
-    size = segment or T
-    cuts = [slice(start, min(start + size, T)) for start in range(0, T, size)][:: -1 if reverse else 1]
-    ys, tapes, starts = Pieces(xp, T), [], Record(xp, len(cuts))
+    if segment is None:
+        ys, s, whole = kernel.forward(cell, p, _cleaned(x, mask), s, mask, reverse, tape)
+        return ys if outputs else None, s, Tape(kernel, x, whole) if tape else None
+    xp, T = namespace(x), x.shape[0]
+    cuts = [slice(start, min(start + segment, T)) for start in range(0, T, segment)][:: -1 if reverse else 1]
+    parts, starts = Pieces(xp, T), Record(xp, len(cuts))
     for n, cut in enumerate(cuts):
-        if tape and segment is not None:
+        if tape:
             starts.put(n, s)
         part, rows = _part(x, mask, cut)
-        y, s, saved = kernel.forward(cell, p, part, s, rows, reverse, tape and segment is None)
-        tapes.append(saved)
+        y, s, _ = kernel.forward(cell, p, part, s, rows, reverse, False)
         if outputs:
-            ys.put(cut, y)
-    kept = Tape(kernel, reverse, x, mask, cuts, tapes, starts.arrays()) if tape else None
-    return ys.array() if outputs else None, s, kept
+            parts.put(cut, y)
+    kept = Tape(kernel, x, None, Checkpoints(reverse, mask, cuts, starts.arrays())) if tape else None
+    return parts.array() if outputs else None, s, kept
 
 
 def scan_vjp(
@@ -86,26 +92,31 @@ def scan_vjp(
 
     inputs: False where dx is not wanted: None comes back in its place.
     """
-    kernel, reverse, x, mask, cuts, tapes, starts = tape
+    kernel, x, whole, pieces = tape
     ds = zero_state(cell, x) if ds is None else ds
+    if pieces is None:
+        dx, ds, dp = kernel.backward(cell, p, whole, dys, ds)
+        return dx if inputs else None, ds, dp
+    reverse, mask, cuts, starts = pieces
     dxs = Pieces(namespace(x), x.shape[0])
-    dp = tree.Sum()
+    total = tree.Sum()
     for n, cut in reversed(list(enumerate(cuts))):
-        saved, dy = tapes[n], None if dys is None else dys[cut, ...]
-        if saved is None:
-            part, rows = _part(x, mask, cut)
-            _, _, saved = kernel.forward(cell, p, part, tuple(a[n, ...] for a in starts), rows, reverse)
-        dx, ds, more = kernel.backward(cell, p, saved, dy, ds)
+        part, rows = _part(x, mask, cut)
+        _, _, saved = kernel.forward(cell, p, part, tuple(a[n, ...] for a in starts), rows, reverse)
+        dx, ds, more = kernel.backward(cell, p, saved, None if dys is None else dys[cut, ...], ds)
         del saved  # before the next is made
-        dp = dp.plus(more)
+        total = total.plus(more)
         if inputs:
             dxs.put(cut, dx)
-    return dxs.array() if inputs else None, ds, dp.whole
+    return dxs.array() if inputs else None, ds, total.whole
 
 
 def _part(x: Array, mask: Array | None, cut: slice) -> tuple[Array, Array | None]:
-    """A cut of x and of the mask; nothing that padding holds reaches a product."""
-    if mask is None:
-        return x[cut, ...], None
-    rows = mask[cut, ...]
-    return clean(namespace(x), x[cut, ...], rows[..., 0]), rows
+    """A cut of x and of the mask."""
+    rows = None if mask is None else mask[cut, ...]
+    return _cleaned(x[cut, ...], rows), rows
+
+
+def _cleaned(x: Array, mask: Array | None) -> Array:
+    """x without what padding holds: none of it reaches a product."""
+    return x if mask is None else clean(namespace(x), x, mask[..., 0])

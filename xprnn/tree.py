@@ -11,7 +11,7 @@ def map(f: Callable, *trees: Any) -> Any:  # the field's name for it
     if isinstance(first, dict):
         return {name: map(f, *(tree[name] for tree in trees)) for name in first}
     if isinstance(first, tuple):
-        return tuple(map(f, *branches) for branches in zip(*trees, strict=True))
+        return tuple([map(f, *branches) for branches in zip(*trees, strict=True)])
     return None if first is None else f(*trees)
 
 

@@ -153,8 +153,10 @@ class Direction(Layer):
     def _check(self, x: Array, state: State) -> None:
         if x.ndim != 3 or x.shape[1] == 0:
             raise ValueError(f"{self.cell} wants x (batch, time ≥ 1, features), not one of shape {tuple(x.shape)}")
+        if state is None:
+            return
         wanted = [(x.shape[0], n) for n in self.cell.state_sizes]
-        if state is not None and [tuple(a.shape) for a in state] != wanted:
+        if [tuple(a.shape) for a in state] != wanted:
             raise ValueError(f"{self.cell} wants a state of shapes {wanted}, not {[tuple(a.shape) for a in state]}")
 
 
