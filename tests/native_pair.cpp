@@ -83,7 +83,7 @@ void go(const Meeting& meeting, native::Kind kind, bool plain) {
     for (int tries = 0; !came && tries < 50; tries++) {
         Row row(kind, meeting.steps, plain);
         Pair<Cell, float> pair(row.f);
-        native::found_slower_together(false);
+        native::found_slower_together({});
         both = meeting.meet([&] { return pair.lead(); }, [&] { pair.follow(); });
         came = meeting.came(both), same = same && row.left_as(wanted);
     }

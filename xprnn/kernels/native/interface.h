@@ -4,6 +4,7 @@
 // dense and row-major unless strides stand beside it. Nothing here owns memory.
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 
 namespace native {
@@ -89,9 +90,9 @@ void release(void* memory);
 // Call work(what, 0), ..., work(what, count - 1), each on a thread of its own, the first on this one.
 void in_parallel(int count, void (*work)(const void* what, int which), const void* what);
 
-// Whether threads that wait for each other at every step were slower than one, lately; and what is found of it.
+// Whether threads that wait for each other at every step were slower than one, lately; and by how much that was found.
 bool slower_together();
-void found_slower_together(bool slower);
+void found_slower_together(std::chrono::nanoseconds lost);
 
 // The core that this thread is on; NO_CORE where the system does not tell.
 constexpr int NO_CORE = -1;

@@ -41,7 +41,7 @@ class Pair {
         const long begin = n;
         met.store(begin, std::memory_order_release);
         if (n < f.steps) n = together(first, 0, n, (Clock::now() - start) / n);
-        if (begin < f.steps) native::found_slower_together(parted.load(std::memory_order_relaxed) >= 0);
+        if (begin < f.steps) native::found_slower_together(lost);
         const long end = n;
         for (alone.go_on(n); n < f.steps; n++) alone.step(n);
         alone.end();
@@ -90,8 +90,11 @@ class Pair {
             walk.step(n++);
             if (walk.between(n)) {
                 walk.hand_over(alone);
-                const bool slower = which == 0 && Clock::now() - start > (n - begin) * step_alone + MAY_BE_LOST;
-                if (slower) parted.store(n, std::memory_order_relaxed);
+                const Time late = start + (n - begin) * step_alone;
+                if (which == 0 && Clock::now() > late + MAY_BE_LOST) {
+                    lost = Clock::now() - late;
+                    parted.store(n, std::memory_order_relaxed);
+                }
             }
             done[which].steps.store(n, std::memory_order_release);
             await(done[!which].steps, n);
@@ -129,6 +132,7 @@ class Pair {
     Counter done[2];
     std::atomic<int> core{ABSENT};         // the second one's
     std::atomic<long> met{-1}, parted{-1};  // the steps that the second begins with, and ends before
+    Clock::duration lost{0};                // by those before they parted
 };
 
 }  // namespace

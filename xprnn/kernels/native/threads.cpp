@@ -132,18 +132,19 @@ Team* team = new Team;
 [[maybe_unused]] const int watched = pthread_atfork(nullptr, nullptr, [] { team = new Team; });
 #endif
 
-// When threads were last slower together, and for how long that is believed: the longer, the more often it is found
-// again.
-constexpr std::chrono::milliseconds SHORTEST{200}, LONGEST{3000};
+// When threads were last slower together, and for how long that is believed: so many times what was lost that little is,
+// and the longer, the more often it is found again.
+constexpr int TIMES_LOST = 20;
+constexpr Clock::duration LONGEST = std::chrono::seconds(3);
 std::atomic<Clock::duration> found{Clock::duration(0)}, believed{Clock::duration(0)};
 
 }  // namespace
 
 bool slower_together() { return Clock::now().time_since_epoch() - found.load() < believed.load(); }
 
-void found_slower_together(bool slower) {
-    const Clock::duration longer = std::clamp<Clock::duration>(2 * believed.load(), SHORTEST, LONGEST);
-    believed = slower ? longer : Clock::duration(0);
+void found_slower_together(std::chrono::nanoseconds lost) {
+    const auto longer = std::max<Clock::duration>(2 * believed.load(), TIMES_LOST * lost);
+    believed = lost.count() ? std::min(longer, LONGEST) : Clock::duration(0);
     found = Clock::now().time_since_epoch();
 }
 
