@@ -2,7 +2,7 @@
 #pragma once
 
 #include "cells.h"
-#include "panels.h"
+#include "sweep.h"
 
 namespace {
 
@@ -121,14 +121,12 @@ class BackwardRows {
     void step(long t, long at) {
         Real* d_here = d + at * rows * d_row;
         activate(t, d_here);
-        const Left<Real> left{d_here, d_row, 1, w.Wh.depth};
         if constexpr (Cell::two_steps) {
-            const Left<Real> last{d_here + w.together * padded, d_row, 1, padded};
-            product(rows, last, w.Wlast, {dgated, h_row, padded, nullptr, 0});
+            multiply(d_here + w.together * padded, w.Wlast, at % 2, dgated, false);
             reset(t, at, d_here);
         }
         if (apart()) {
-            product(rows, left, w.Wh, {through, h_row, padded, Cell::two_steps ? through.at(0) : nullptr, h_row});
+            multiply(d_here, w.Wh, at % 2, through, Cell::two_steps);
             each_vector([&](long unit, long row) {
                 if (!real(t, row)) return;  // d is zero, but zero times an infinite weight is not
                 Vector<Real> v = load(through + row * h_row + unit);
@@ -136,8 +134,15 @@ class BackwardRows {
                 store(dh + row * h_row + unit, load(dh + row * h_row + unit) + v);
             });
         } else {
-            product(rows, left, w.Wh, {dh, h_row, padded, Cell::carries ? dh.at(0) : nullptr, h_row});
+            multiply(d_here, w.Wh, at % 2, dh, Cell::carries);
         }
+    }
+
+    // to (rows, h_row) (+)= d times the panels; a row alone turns round each time, and so finds some in the first cache.
+    void multiply(const Real* d, const Panels<Real>& right, bool down, Real* to, bool add) const {
+        const Real* plus = add ? to : nullptr;
+        if (rows == 1) return row_product(d, right, down, plus, to);
+        product(rows, {d, d_row, 1, right.depth}, right, {to, h_row, padded, plus, h_row});
     }
 
     // What is known of one vector of units; before is h ⊙ keep where ``as_seen``.

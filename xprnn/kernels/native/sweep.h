@@ -57,6 +57,17 @@ struct AllSweeps : AllSweeps<Real, LEFT - 1, LEFT, COUNTS...> {};
 template <class Real, int... COUNTS>
 struct AllSweeps<Real, 0, COUNTS...> : SweepsOf<Real, COUNTS...> {};
 
+// c = plus + a · one gate's panels, for one row a: c and plus, which may be null, in whole vectors.
+template <class Real>
+void row_product(const Real* a, const Panels<Real>& right, bool down, const Real* plus, Real* c) {
+    const long count = (right.columns + PANEL<Real> - 1) / PANEL<Real>;
+    for (long one = 0; one < count; one++) {
+        const long start = (down ? count - 1 - one : one) * PANEL<Real>, width = right.width(start);
+        const Sweep<Real> sweep = AllSweeps<Real>::of[width / LANES<Real> - 1];
+        sweep(right.panel(start, 0), width, a, right.depth, down, plus ? plus + start : nullptr, c + start);
+    }
+}
+
 // The columns of some units in some gates, W (depth, columns) and a bias (columns) or null, for one row at a time.
 // Packed, W is cut into ribbons of as many vectors as a sweep takes, a ribbon's rows one behind the other, and zeros
 // behind the last column. Not packed, the last ribbon ends with the last column and has some of the one before it
