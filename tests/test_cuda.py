@@ -151,7 +151,7 @@ def test_storage_in_16_bits(make, storage, least, most):
     assert least < error(case, a, exact) < most
     placed = case.place(a)
     _, _, tape = case.forward(placed)
-    (kept,) = tape.tapes
+    kept = tape.whole
     stored = {name for name, v in zip(kept._fields, kept, strict=True) if isinstance(v, np.ndarray) and v.itemsize == 2}
     assert stored >= {"x", "seen"} and ("saved" in stored) == (kept.saved is not None)
     assert {v.dtype.name for v in compare.flatten(case.both(placed)).values()} == {"float32"}

@@ -116,12 +116,13 @@ def test_sizes_that_fill_no_vector(instructions, make, dtype):
 
 @EACH_SET
 @EACH_CELL
-@pytest.mark.parametrize("threads", [1, 2, 3])
-def test_threads(instructions, make, threads):
-    # Enough work that each thread is given some, more steps than are summed up at once, and chunks that do not divide.
+@pytest.mark.parametrize(("threads", "steps", "batch"), [(1, 131, 19), (2, 131, 19), (3, 131, 19), (2, 700, 2)])
+def test_threads(instructions, make, threads, steps, batch):
+    # Enough work that each thread is given some, more steps than are summed up at once, and chunks that do not divide;
+    # at last each thread has a row of its own.
     case = Case(
         make(100), backend("numpy", "float64"), cpu.CPU(threads, instructions), padding="holes", reverse=True,
-        dropout=0.4, features=90, steps=131, batch=19,
+        dropout=0.4, features=90, steps=steps, batch=batch,
     )  # fmt: skip
     a, met = check_case(case)
     compare.identical("threads", case, case.run(a), met)
@@ -134,14 +135,15 @@ def test_large_weights_go_by_blocks(instructions):
 
 
 @EACH_SET
-def test_infinite_cotangents_stay_infinite(instructions):
+@pytest.mark.parametrize("batch", [1, 2])
+def test_infinite_cotangents_stay_infinite(instructions, batch):
     # The weights' zero padding times infinity would be NaN.
     p = {"Wx": np.full((3, 19), 0.1), "Wh": np.full((19, 19), 0.1)}
-    dys = np.zeros((4, 2, 19))
+    dys = np.zeros((4, batch, 19))
     dys[-1, 0, 7] = np.inf
-    _, _, tape = scan(cells.RNN(19, "identity", bias=False), p, np.ones((4, 2, 3)), kernel=cpu.CPU(1, instructions))
+    _, _, tape = scan(cells.RNN(19, "identity", bias=False), p, np.ones((4, batch, 3)), kernel=cpu.CPU(1, instructions))
     dx, ds, dp = scan_vjp(cells.RNN(19, "identity", bias=False), p, tape, dys)
-    assert np.all(dx[:, 0] == np.inf) and np.all(dx[:, 1] == 0)
+    assert np.all(dx[:, 0] == np.inf) and np.all(dx[:, 1:] == 0)
     assert np.all(ds[0][0] == np.inf) and np.all(dp["Wx"] == np.inf)
 
 

@@ -273,6 +273,7 @@ class Model:
         return sum(math.prod(a.shape) for a in tree.leaves(self.built()[1]))
 
     def _enter(self, x: Array, state: State, lengths: Any, mask: Array | None) -> tuple[door.Entry, Params]:
+        """What passes the door, with the backend active, and the parameters."""
         shape = door.sample_shape(self.backend, self.layer, x) if self.input_shape is None else self.input_shape
         return door.enter(self.backend, self.layer, shape, x, state, lengths, mask), self.built(x)[1]
 

@@ -1,8 +1,8 @@
 """A cell over time, and the reverse.
 
-A sequence is a list of pieces. One piece is full backpropagation through time; pieces that are computed again on the
-way back are checkpointing; not passing ``ds`` from one call to the one before is truncated backpropagation; pieces of
-length one are streaming.
+A walk over all steps is full backpropagation through time; one in pieces that are computed again on the way back is
+checkpointing; not passing ``ds`` from one call to the one before is truncated backpropagation; calls for one step each
+are streaming.
 """
 
 from typing import Any, NamedTuple
@@ -30,7 +30,7 @@ class Checkpoints(NamedTuple):
 
 
 class Tape(NamedTuple):
-    """What ``scan_vjp`` needs: who ran over what, and its tape of all steps, or what those of pieces are made from."""
+    """What ``scan_vjp`` needs: who ran over what, and the kernel's tape of all steps, or None and the checkpoints."""
 
     kernel: Kernel
     x: Array

@@ -138,7 +138,8 @@ class BackwardRows {
         }
     }
 
-    // to (rows, h_row) (+)= d times the panels; a row alone turns round each time, and so finds some in the first cache.
+    // to (rows, h_row) (+)= d times the panels. A row alone goes over them upward and downward by turns, and so begins
+    // with what the step before has left in the first cache.
     void multiply(const Real* d, const Panels<Real>& right, bool down, Real* to, bool add) const {
         const Real* plus = add ? to : nullptr;
         if (rows == 1) return row_product(d, right, down, plus, to);

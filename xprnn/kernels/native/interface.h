@@ -90,7 +90,8 @@ void release(void* memory);
 // Call work(what, 0), ..., work(what, count - 1), each on a thread of its own, the first on this one.
 void in_parallel(int count, void (*work)(const void* what, int which), const void* what);
 
-// Whether threads that wait for each other at every step were slower than one, lately; and by how much that was found.
+// Whether threads that wait for each other at every step were slower than one, lately; and what tells of it: the time
+// that has just been lost by them, 0 if none was.
 bool slower_together();
 void found_slower_together(std::chrono::nanoseconds lost);
 

@@ -132,7 +132,7 @@ class Pair {
     Counter done[2];
     std::atomic<int> core{ABSENT};         // the second one's
     std::atomic<long> met{-1}, parted{-1};  // the steps that the second begins with, and ends before
-    Clock::duration lost{0};                // by those before they parted
+    Clock::duration lost{0};                // how much later they came there than one would have; the first's alone
 };
 
 }  // namespace

@@ -1,4 +1,4 @@
-// Matrices laid out for ``strip``: the right factor in panels, the left one, where it is transposed, in tiles.
+// Matrices laid out for products: the right factor in panels, the left one, where it is transposed, in tiles.
 #pragma once
 
 #include <utility>
@@ -18,8 +18,8 @@ inline Vector<Real> by_turns(Vector<Real> a, Vector<Real> b, std::integer_sequen
 #endif
 }
 
-// The rows of a matrix, transposed in place. Of the bits of a number's place, which row's and behind them which
-// column's, each round moves the first to the end, until they have changed sides.
+// The rows of a matrix, transposed in place. Of a number's place, the bits of its row and behind them those of its
+// column, each round moves the first bit to the end: after as many as a row has, row and column have changed places.
 template <class Real>
 inline void transpose(Vector<Real> (&rows)[LANES<Real>]) {
     constexpr int lanes = LANES<Real>, half = lanes / 2;
