@@ -133,7 +133,7 @@ Team* team = new Team;
 #endif
 
 // When threads were last slower together, and for how long that is believed: for TIMES_LOST times as long as what was
-// lost, so that trying again costs little, and where it is found again soon after, for twice as long as before.
+// lost, so that trying again costs little, and each time that it is found again, for twice as long as before.
 constexpr int TIMES_LOST = 20;
 constexpr Clock::duration LONGEST = std::chrono::seconds(3);
 std::atomic<Clock::duration> found{Clock::duration(0)}, believed{Clock::duration(0)};
@@ -143,11 +143,9 @@ std::atomic<Clock::duration> found{Clock::duration(0)}, believed{Clock::duration
 bool slower_together() { return Clock::now().time_since_epoch() - found.load() < believed.load(); }
 
 void found_slower_together(std::chrono::nanoseconds lost) {
-    const Clock::duration now = Clock::now().time_since_epoch(), before = believed.load();
-    const Clock::duration again = now - found.load() < 2 * before ? 2 * before : Clock::duration(0);
-    const Clock::duration longer = std::max<Clock::duration>(again, TIMES_LOST * lost);
+    const auto longer = std::max<Clock::duration>(2 * believed.load(), TIMES_LOST * lost);
     believed = lost.count() ? std::min(longer, LONGEST) : Clock::duration(0);
-    found = now;
+    found = Clock::now().time_since_epoch();
 }
 
 int current_core() {
