@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import time
+import tracemalloc
 from dataclasses import replace
 
 import numpy as np
@@ -224,3 +225,30 @@ def test_threads_are_those_of_the_environment(said, count):
         env=os.environ | {"OMP_NUM_THREADS": said, "PYTHONPATH": os.pathsep.join(sys.path)},
     )  # fmt: skip
     assert int(done.stdout) == count
+
+
+def peak_of(work):
+    """What ``work`` gives, and the most bytes of Python's and NumPy's that it has at a time."""
+    tracemalloc.start()
+    result = work()
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    return result, most
+
+
+@pytest.mark.parametrize("batch", [1, 3])
+def test_what_nobody_asks_for_takes_no_memory(batch):
+    cell, kernel, rng = cells.GRU(16), cpu.CPU(), np.random.default_rng(0)
+    p, x, s = cell.init(rng, 16), rng.normal(size=(900, batch, 16)), (np.zeros((batch, 16)),)
+    asked, most = peak_of(lambda: kernel.forward(cell, p, x, s, None, False, False))
+    bare, least = peak_of(lambda: kernel.forward(cell, p, x, s, None, False, False, False))
+    assert most > x.nbytes > 20 * least
+    np.testing.assert_array_equal(bare[1], asked[1])
+    mask, dys = np.ones((900, batch, 1), dtype=bool), rng.normal(size=x.shape)
+    (_, _, tape), most = peak_of(lambda: kernel.forward(cell, p, x, s, mask, False))
+    _, least = peak_of(lambda: kernel.forward(cell, p, x, s, mask, False, True, False))
+    assert least < most - 0.9 * x.nbytes
+    asked, most = peak_of(lambda: kernel.backward(cell, p, tape, dys, s))
+    bare, least = peak_of(lambda: kernel.backward(cell, p, tape, dys, s, False))
+    assert most > x.nbytes > 5 * least
+    compare.identical("unasked", cell, {"dp": bare[2], "ds": bare[1]}, {"dp": asked[2], "ds": asked[1]})

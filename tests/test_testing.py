@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from xprnn import cells
+from xprnn.backend import backend
 from xprnn.kernels import loop
 from xprnn.layers.dense import Dense
-from xprnn.testing import CELL_LAWS, LAYER_LAWS, check_cell, check_kernel, check_layer
+from xprnn.testing import CELL_LAWS, LAYER_LAWS, Case, check_cell, check_kernel, check_layer, hold
 
 
 @dataclass(frozen=True)
@@ -210,12 +211,12 @@ class Kernel:
     def accepts(self, cell, x, mask):
         return self.takes and mask is None
 
-    def forward(self, cell, p, x, s, mask, reverse, tape=True):
-        return loop.forward(cell, p, x, s, mask, reverse and not self.wrong, tape)
+    def forward(self, cell, p, x, s, mask, reverse, tape=True, outputs=True):
+        return loop.forward(cell, p, x, s, mask, reverse and not self.wrong, tape, outputs)
 
-    def backward(self, cell, p, tape, dys, ds):
-        dx, ds, dp = loop.backward(cell, p, tape, dys, ds)
-        return (2 * dx if self.wrong else dx), ds, dp
+    def backward(self, cell, p, tape, dys, ds, inputs=True):
+        dx, ds, dp = loop.backward(cell, p, tape, dys, ds, inputs)
+        return (2 * dx if self.wrong and inputs else dx), ds, dp
 
 
 def test_kernels_are_checked_where_they_accept():
@@ -224,3 +225,31 @@ def test_kernels_are_checked_where_they_accept():
         check_kernel(Kernel(wrong=True), cells.LSTM(4))
     with pytest.raises(AssertionError, match="does not accept LSTM"):
         check_kernel(Kernel(takes=False), cells.LSTM(4))
+
+
+class GivesOutputs(Kernel):
+    def forward(self, cell, p, x, s, mask, reverse, tape=True, outputs=True):
+        return loop.forward(cell, p, x, s, mask, reverse, tape)
+
+
+class GivesDx(Kernel):
+    def backward(self, cell, p, tape, dys, ds, inputs=True):
+        return loop.backward(cell, p, tape, dys, ds)
+
+
+class SkipsTooMuch(Kernel):
+    def backward(self, cell, p, tape, dys, ds, inputs=True):
+        dx, ds, dp = loop.backward(cell, p, tape, dys, ds, inputs)
+        return dx, ds, dp if inputs else dp | {"Wx": 0 * dp["Wx"]}
+
+
+class EndsElsewhere(Kernel):
+    def forward(self, cell, p, x, s, mask, reverse, tape=True, outputs=True):
+        ys, end, kept = loop.forward(cell, p, x, s, mask, reverse, tape, outputs)
+        return ys, end if outputs or tape else s, kept
+
+
+@pytest.mark.parametrize("kernel", [GivesOutputs(), GivesDx(), SkipsTooMuch(), EndsElsewhere()])
+def test_kernels_that_do_not_do_as_asked_are_named(kernel):
+    with pytest.raises(AssertionError, match=r"^unasked, for LSTM"):
+        hold("unasked", Case(cells.LSTM(4), backend("numpy", "float64"), kernel))

@@ -69,8 +69,8 @@ def scan(
     kernel = choose(cell, x, mask) if kernel is None else find(kernel)
     s = zero_state(cell, x) if s is None else s
     if segment is None:
-        ys, s, whole = kernel.forward(cell, p, _cleaned(x, mask), s, mask, reverse, tape)
-        return ys if outputs else None, s, Tape(kernel, x, whole) if tape else None
+        ys, s, whole = kernel.forward(cell, p, _cleaned(x, mask), s, mask, reverse, tape, outputs)
+        return ys, s, Tape(kernel, x, whole) if tape else None
     xp, T = namespace(x), x.shape[0]
     cuts = [slice(start, min(start + segment, T)) for start in range(0, T, segment)][:: -1 if reverse else 1]
     parts, starts = Pieces(xp, T), Record(xp, len(cuts))
@@ -78,7 +78,7 @@ def scan(
         if tape:
             starts.put(n, s)
         part, rows = _part(x, mask, cut)
-        y, s, _ = kernel.forward(cell, p, part, s, rows, reverse, False)
+        y, s, _ = kernel.forward(cell, p, part, s, rows, reverse, False, outputs)
         if outputs:
             parts.put(cut, y)
     kept = Tape(kernel, x, None, Checkpoints(reverse, mask, cuts, starts.arrays())) if tape else None
@@ -95,15 +95,14 @@ def scan_vjp(
     kernel, x, whole, pieces = tape
     ds = zero_state(cell, x) if ds is None else ds
     if pieces is None:
-        dx, ds, dp = kernel.backward(cell, p, whole, dys, ds)
-        return dx if inputs else None, ds, dp
+        return kernel.backward(cell, p, whole, dys, ds, inputs)
     reverse, mask, cuts, starts = pieces
     dxs = Pieces(namespace(x), x.shape[0])
     total = tree.Sum()
     for n, cut in reversed(list(enumerate(cuts))):
         part, rows = _part(x, mask, cut)
-        _, _, saved = kernel.forward(cell, p, part, tuple(a[n, ...] for a in starts), rows, reverse)
-        dx, ds, more = kernel.backward(cell, p, saved, None if dys is None else dys[cut, ...], ds)
+        _, _, saved = kernel.forward(cell, p, part, tuple(a[n, ...] for a in starts), rows, reverse, True, False)
+        dx, ds, more = kernel.backward(cell, p, saved, None if dys is None else dys[cut, ...], ds, inputs)
         del saved  # before the next is made
         total = total.plus(more)
         if inputs:

@@ -32,14 +32,15 @@ class Kernel(Protocol):
     def accepts(self, cell: Cell, x: Array, mask: Array | None) -> bool: ...
 
     def forward(
-        self, cell: Cell, p: Params, x: Array, s: tuple, mask: Array | None, reverse: bool, tape: bool = True
-    ) -> tuple[Array, tuple, Any]: ...
+        self, cell: Cell, p: Params, x: Array, s: tuple, mask: Array | None, reverse: bool, tape: bool = True,
+        outputs: bool = True,
+    ) -> tuple[Array | None, tuple, Any]: ...  # fmt: skip
 
     def step(self, cell: Cell, p: Params, x: Array, s: tuple) -> tuple[Array, tuple]: ...
 
     def backward(
-        self, cell: Cell, p: Params, tape: Any, dys: Array | None, ds: tuple
-    ) -> tuple[Array, tuple, Params]: ...
+        self, cell: Cell, p: Params, tape: Any, dys: Array | None, ds: tuple, inputs: bool = True
+    ) -> tuple[Array | None, tuple, Params]: ...
 
 
 WALKS: dict[str, Walk] = {"graph": cuda_graph.Graph(), "cluster": cuda_cluster.Cluster(), "grid": cuda_grid.Grid()}

@@ -91,19 +91,20 @@ class CPU:
         return bool(INSTRUCTIONS) and _kind(cell) is not None and _readable(x) and 0 not in x.shape
 
     def forward(
-        self, cell: Cell, p: Params, x: Array, s: tuple, mask: Array | None, reverse: bool, tape: bool = True
-    ) -> tuple[Array, tuple, Any]:
-        """Walk x (T, B, D) from the state s -> ys (T, B, H), the last state, the tape (None unless ``tape``)."""
+        self, cell: Cell, p: Params, x: Array, s: tuple, mask: Array | None, reverse: bool, tape: bool = True,
+        outputs: bool = True,
+    ) -> tuple[Array | None, tuple, Any]:  # fmt: skip
+        """Walk x (T, B, D) from the state s -> ys (T, B, H) if ``outputs``, the last state, the tape if ``tape``."""
         (T, B, _), H, empty = x.shape, cell.hidden, _allocator(x)
         end = tuple(empty(B, H) for _ in s)
         states = empty(T + 1, B, H) if tape else None
         saved = empty(T, B, self._saved_width(cell, x)) if tape else None
-        ys = None if tape and mask is None else empty(T, B, H)
+        ys = None if not outputs or (tape and mask is None) else empty(T, B, H)
         arrays = (x, mask, *_weights(p), *_pair(s), *_pair(end), ys, states, saved)
         _native.forward(*self._numbers(cell, x, reverse), *_buffers(x, arrays))
         if not tape:
             return ys, end, None
-        if ys is None:
+        if outputs and ys is None:
             ys = states[:-1, ...] if reverse else states[1:, ...]  # type: ignore[index]
         return ys, end, Tape(x, mask, reverse, states, saved)
 
@@ -128,11 +129,13 @@ class CPU:
 
         return step
 
-    def backward(self, cell: Cell, p: Params, tape: Tape, dys: Array | None, ds: tuple) -> tuple[Array, tuple, Params]:
-        """Walk back from the cotangents of ys (None: zero) and of the last state -> dx, ds, dp."""
+    def backward(
+        self, cell: Cell, p: Params, tape: Tape, dys: Array | None, ds: tuple, inputs: bool = True
+    ) -> tuple[Array | None, tuple, Params]:
+        """Walk back from the cotangents of ys (None: zero) and of the last state -> dx if ``inputs``, ds, dp."""
         x, mask, reverse, states, saved = tape
         empty = _allocator(x)
-        dx, begin = empty(*x.shape), tuple(empty(*d.shape) for d in ds)
+        dx, begin = empty(*x.shape) if inputs else None, tuple(empty(*d.shape) for d in ds)
         dp = {name: empty(*value.shape) for name, value in p.items() if name != "keep"}
         # The kernel sums the gates' cotangents for both biases; where there is none, it needs a place for them.
         dbx, dbh = (empty(p["Wx"].shape[1]) if d is None else d for d in (dp.get("bx", dp.get("b")), dp.get("bh")))

@@ -60,35 +60,36 @@ class CUDA:
         return not self.walk.refusal(self._wanted(cell, kind, x))
 
     def forward(
-        self, cell: Cell, p: Params, x: Array, s: tuple, mask: Array | None, reverse: bool, tape: bool = True
-    ) -> tuple[Array, tuple, Any]:
-        """Walk x (T, B, D) from the state s -> ys (T, B, H), the last state, the tape (None unless ``tape``)."""
+        self, cell: Cell, p: Params, x: Array, s: tuple, mask: Array | None, reverse: bool, tape: bool = True,
+        outputs: bool = True,
+    ) -> tuple[Array | None, tuple, Any]:  # fmt: skip
+        """Walk x (T, B, D) from the state s -> ys (T, B, H) if ``outputs``, the last state, the tape if ``tape``."""
         kind = self._kind(cell)
         check(self.device, kind, cell.hidden, p, x, s, mask)
         self.agree(cell, x)
         (T, B, _), H, work = x.shape, cell.hidden, self._job(cell, p, x)
         if not tape:
-            return self._outputs(work, x, s, mask, reverse)
+            return self._untaped(work, x, s, mask, reverse, outputs)
         first, last = (T, 0) if reverse else (0, T)
         saved = work.many(T, B, kind.columns * H)
         flat = _drive(work, x, saved)
         h, c, seen = _begin(work, s, T + 1, first)
         reset = work.many(T, B, H) if kind.late else None
         kept = Tape(flat, mask, reverse, h, c, seen, reset, saved)
-        ys = None if mask is None else work.empty(T, B, H)
+        ys = None if mask is None or not outputs else work.empty(T, B, H)
         self.walk.there(work, kept, ys)
-        if ys is None:
+        if outputs and ys is None:
             ys = h[:-1, ...] if reverse else h[1:, ...]
         end = tuple(copied(self.device, a[last, ...], work.empty(B, H)) for a in (h, c) if a is not None)
         return ys, end, kept if kind.saves else kept._replace(saved=None)
 
-    def _outputs(
-        self, work: Job, x: Array, s: tuple, mask: Array | None, reverse: bool
-    ) -> tuple[Array, tuple, None]:
+    def _untaped(
+        self, work: Job, x: Array, s: tuple, mask: Array | None, reverse: bool, outputs: bool
+    ) -> tuple[Array | None, tuple, None]:
         """``forward`` without a tape: one state, in whose place each comes, and a part of the steps at a time."""
         (T, B, _), H, kind = x.shape, s[0].shape[1], work.kind
         h, c, seen = _begin(work, s, 1, 0)
-        ys, reset = work.empty(T, B, H), work.many(1, B, H) if kind.late else None
+        ys, reset = work.empty(T, B, H) if outputs else None, work.many(1, B, H) if kind.late else None
         size = min(T, max(1, ROOM // (B * kind.columns * H)))
         room = work.many(size, B, kind.columns * H)
         for start in range(0, T, size)[:: -1 if reverse else 1]:
@@ -96,7 +97,8 @@ class CUDA:
             saved = room[: cut.stop - start, ...]
             flat = _drive(work, x[cut, ...], saved)
             part = None if mask is None else mask[cut, ...]
-            self.walk.there(work, Tape(flat, part, reverse, h, c, seen, reset, saved), ys[cut, ...])
+            made = None if ys is None else ys[cut, ...]
+            self.walk.there(work, Tape(flat, part, reverse, h, c, seen, reset, saved), made)
         return ys, tuple(a[0, ...] for a in (h, c) if a is not None), None
 
     def step(self, cell: Cell, p: Params, x: Array, s: tuple) -> tuple[Array, tuple]:
@@ -108,8 +110,10 @@ class CUDA:
         check(self.device, kind, cell.hidden, p, x, s)
         return step(self.device, kind, p, x, s)
 
-    def backward(self, cell: Cell, p: Params, tape: Tape, dys: Array | None, ds: tuple) -> tuple[Array, tuple, Params]:
-        """Walk back from the cotangents of ys (None: zero) and of the last state -> dx, ds, dp."""
+    def backward(
+        self, cell: Cell, p: Params, tape: Tape, dys: Array | None, ds: tuple, inputs: bool = True
+    ) -> tuple[Array | None, tuple, Params]:
+        """Walk back from the cotangents of ys (None: zero) and of the last state -> dx if ``inputs``, ds, dp."""
         (states, B, H), work = tape.h.shape, self._job(cell, p, tape.h)
         T, kind, features = states - 1, work.kind, tape.x.shape[1]
         if dys is not None:
@@ -118,10 +122,12 @@ class CUDA:
             fit(self.device, "ds", a, (B, H), tape.h.dtype)
         d = work.many(T, B, kind.columns * H)
         before = self.walk.back(work, tape, p["Wh"], dys, ds, d)
-        flat, dx = rows(d), work.empty(T, B, features + kind.zones * H)
+        flat = rows(d)
         driven = flat[:, kind.first_drive * H : kind.sums * H]
-        work.multiply(driven, work.Wx.T, rows(dx)[:, :features])
-        if kind.zones:
+        dx = work.empty(T, B, features + kind.zones * H) if inputs else None
+        if dx is not None:
+            work.multiply(driven, work.Wx.T, rows(dx)[:, :features])
+        if dx is not None and kind.zones:
             work.load(flat[:, kind.sums * H :], rows(dx)[:, features:])
         dp = {name: work.empty(*value.shape) for name, value in p.items() if name != "keep"}
         work.multiply(tape.x.T, driven, dp["Wx"])

@@ -36,15 +36,18 @@ class ByCell:
         self.of(cell).agree(cell, x)
 
     def forward(
-        self, cell: Cell, p: Params, x: Array, s: tuple, mask: Array | None, reverse: bool, tape: bool = True
-    ) -> tuple[Array, tuple, Any]:
-        """Walk x (T, B, D) from the state s -> ys (T, B, H), the last state, the tape (None unless ``tape``)."""
-        return self.of(cell).forward(cell, p, x, s, mask, reverse, tape)
+        self, cell: Cell, p: Params, x: Array, s: tuple, mask: Array | None, reverse: bool, tape: bool = True,
+        outputs: bool = True,
+    ) -> tuple[Array | None, tuple, Any]:  # fmt: skip
+        """Walk x (T, B, D) from the state s -> ys (T, B, H) if ``outputs``, the last state, the tape if ``tape``."""
+        return self.of(cell).forward(cell, p, x, s, mask, reverse, tape, outputs)
 
     def step(self, cell: Cell, p: Params, x: Array, s: tuple) -> tuple[Array, tuple]:
         """One step x (B, D) from the state s, without a mask or a tape -> y (B, H), its own array, the next state."""
         return self.of(cell).step(cell, p, x, s)
 
-    def backward(self, cell: Cell, p: Params, tape: Any, dys: Array | None, ds: tuple) -> tuple[Array, tuple, Params]:
-        """Walk back from the cotangents of ys (None: zero) and of the last state -> dx, ds, dp."""
-        return self.of(cell).backward(cell, p, tape, dys, ds)
+    def backward(
+        self, cell: Cell, p: Params, tape: Any, dys: Array | None, ds: tuple, inputs: bool = True
+    ) -> tuple[Array | None, tuple, Params]:
+        """Walk back from the cotangents of ys (None: zero) and of the last state -> dx if ``inputs``, ds, dp."""
+        return self.of(cell).backward(cell, p, tape, dys, ds, inputs)

@@ -47,9 +47,10 @@ class CUDANorm:
             raise ValueError(f"{self.walk.runs}, not {met}; kernel='norm' would run it")
 
     def forward(
-        self, cell: Cell, p: Params, x: Array, s: tuple, mask: Array | None, reverse: bool, tape: bool = True
-    ) -> tuple[Array, tuple, Any]:
-        """Walk x (T, B, D) from the state s -> ys (T, B, H), the last state, the tape (None unless ``tape``)."""
+        self, cell: Cell, p: Params, x: Array, s: tuple, mask: Array | None, reverse: bool, tape: bool = True,
+        outputs: bool = True,
+    ) -> tuple[Array | None, tuple, Any]:  # fmt: skip
+        """Walk x (T, B, D) from the state s -> ys (T, B, H) if ``outputs``, the last state, the tape if ``tape``."""
         cell, work = self._begin(cell, p, x, s, mask)
         self.agree(cell, x)
         (T, B, _), H = x.shape, cell.hidden
@@ -65,10 +66,10 @@ class CUDANorm:
         if seen is not None:
             work.store(h[first, ...], seen[first, ...], work.keep)
         v, norms = (work.empty(T, B, 4 * H), work.empty(T, B, 4)) if tape else (None, None)
-        ys = work.empty(T, B, H) if mask is not None or not tape else None
+        ys = work.empty(T, B, H) if outputs and (mask is not None or not tape) else None
         kept = Tape(flat, mask, reverse, h, c, seen, gates, v, norms)
         self.walk.there(work, gains, kept, ys)
-        if ys is None:
+        if outputs and ys is None:
             ys = h[:-1, ...] if reverse else h[1:, ...]
         end = tuple(copied(self.device, a[last, ...], work.empty(B, H)) for a in (h, c))
         return ys, end, kept if tape else None
@@ -77,10 +78,12 @@ class CUDANorm:
         """One step x (B, D) from the state s, without a mask or a tape -> y (B, H), its own array, the next state."""
         by_steps = CUDANorm(self.precision, self.device)
         ys, end, _ = by_steps.forward(cell, p, x[None, ...], s, None, False, False)
-        return ys[0, ...], end
+        return ys[0, ...], end  # type: ignore[index]
 
-    def backward(self, cell: Cell, p: Params, tape: Tape, dys: Array | None, ds: tuple) -> tuple[Array, tuple, Params]:
-        """Walk back from the cotangents of ys (None: zero) and of the last state -> dx, ds, dp."""
+    def backward(
+        self, cell: Cell, p: Params, tape: Tape, dys: Array | None, ds: tuple, inputs: bool = True
+    ) -> tuple[Array | None, tuple, Params]:
+        """Walk back from the cotangents of ys (None: zero) and of the last state -> dx if ``inputs``, ds, dp."""
         cell, work, (states, B, H) = _own(cell), job(self.device, KIND, self.precision, None, p, tape.h), tape.h.shape
         T, gains = states - 1, self._gains(cell, p)
         if dys is not None:
@@ -90,7 +93,7 @@ class CUDANorm:
         d = Cotangents(work.empty(T, B, 4 * H), work.empty(T, B, 4 * H), work.empty(T, B, H))
         before = self.walk.back(work, gains, tape, dys, ds, d)
         dp = {name: work.empty(*a.shape) for name, a in p.items() if name != "keep"}
-        return _hoisted(work, gains, tape, d, dp), before, dp
+        return _hoisted(work, gains, tape, d, dp, inputs), before, dp
 
     def _begin(self, cell: Cell, p: Params, x: Array, s: tuple, mask: Array | None) -> tuple[LayerNormLSTM, Job]:
         """The cell and the job, after a look at all that is given."""
@@ -110,14 +113,15 @@ class CUDANorm:
         return Wanted(self.device, cell, KIND, x.dtype, self.precision, None, x.shape[-2])
 
 
-def _hoisted(work: Job, gains: Gains, tape: Tape, d: Cotangents, dp: Params) -> Array:
-    """What needs no state, for all steps at once: dx, and all gradients of parameters into ``dp``."""
+def _hoisted(work: Job, gains: Gains, tape: Tape, d: Cotangents, dp: Params, inputs: bool) -> Array | None:
+    """What needs no state, for all steps at once: dx, if wanted, and all gradients of parameters into ``dp``."""
     (T, B, H), (N, D) = d.dm.shape, tape.x.shape
     launch, width, epsilon = launcher(work), threads(H), gains.epsilon
-    n, du, dx = work.empty(N, 4 * H), work.empty(N, 4 * H), work.empty(T, B, D)
+    n, du, dx = work.empty(N, 4 * H), work.empty(N, 4 * H), work.empty(T, B, D) if inputs else None
     work.multiply(tape.x, work.Wx, n)
     launch("normalize_rows_back")(N, width, (4 * H, epsilon, gains.gx, d.dz, n, du))
-    work.multiply(du, work.Wx.T, rows(dx))
+    if dx is not None:
+        work.multiply(du, work.Wx.T, rows(dx))
     work.multiply(tape.x.T, du, dp["Wx"])
     old, new = (slice(1, T + 1), slice(0, T)) if tape.reverse else (slice(0, T), slice(1, T + 1))
     work.multiply(rows((tape.h if tape.seen is None else tape.seen)[old, ...]).T, rows(d.dv), dp["Wh"])

@@ -67,7 +67,7 @@ class Walk(Protocol):
                     one state where none follows, filled. c is None where the cell has none.
         tape.seen:  like h, and filled like it: h ⊙ keep as it is stored; None where that is h itself.
         tape.reset: like h with T steps, or one; undefined. None unless ``kind.late``.
-        ys:         dense (T, B, H), undefined; None where the states are the outputs.
+        ys:         dense (T, B, H), undefined; None where the states are the outputs, or nobody wants them.
 
         It leaves the other states in h, c and seen: where there is one, the last state in its place, so that the next
         part of the steps goes on from it. Where there are T + 1 it leaves in saved and reset what ``Cell::forward``

@@ -33,23 +33,26 @@ def accepts(cell: Cell, x: Array, mask: Array | None) -> bool:
 
 
 def forward(
-    cell: Cell, p: Params, x: Array, s: tuple, mask: Array | None, reverse: bool, tape: bool = True
-) -> tuple[Array, tuple, Any]:
-    """Walk x (T, B, D) from the state s -> ys (T, B, H), the last state, the tape (None unless ``tape``)."""
-    ys, end, (states, saved) = _compiled(_forward)(cell, reverse, tape, p, x, s, mask)
+    cell: Cell, p: Params, x: Array, s: tuple, mask: Array | None, reverse: bool, tape: bool = True,
+    outputs: bool = True,
+) -> tuple[Array | None, tuple, Any]:  # fmt: skip
+    """Walk x (T, B, D) from the state s -> ys (T, B, H) if ``outputs``, the last state, the tape if ``tape``."""
+    ys, end, (states, saved) = _compiled(_forward)(cell, (reverse, tape, outputs), p, x, s, mask)
     return ys, end, Tape(x, mask, s, states, saved, reverse) if tape else None
 
 
 def step(cell: Cell, p: Params, x: Array, s: tuple) -> tuple[Array, tuple]:
     """One step x (B, D) from the state s -> y (B, H), the next state."""
-    s = _compiled(_step)(cell, False, False, p, x, s)
+    s = _compiled(_step)(cell, (), p, x, s)
     return s[0], s
 
 
-def backward(cell: Cell, p: Params, tape: Tape, dys: Array | None, ds: tuple) -> tuple[Array, tuple, Params]:
-    """Walk back from the cotangents of ys (None: zero) and of the last state -> dx, ds, dp."""
+def backward(
+    cell: Cell, p: Params, tape: Tape, dys: Array | None, ds: tuple, inputs: bool = True
+) -> tuple[Array | None, tuple, Params]:
+    """Walk back from the cotangents of ys (None: zero) and of the last state -> dx if ``inputs``, ds, dp."""
     *arrays, reverse = tape
-    return _compiled(_backward)(cell, reverse, False, p, tuple(arrays), dys, ds)
+    return _compiled(_backward)(cell, (reverse, inputs), p, tuple(arrays), dys, ds)
 
 
 def _hashable(cell: Cell) -> bool:
@@ -65,39 +68,39 @@ def _compiled(walk: Callable) -> Callable:
     """``walk``, compiled by JAX when it is called, anew for other flags and shapes."""
     import jax
 
-    return jax.jit(walk, static_argnums=(0, 1, 2))
+    return jax.jit(walk, static_argnums=(0, 1))
 
 
 def _forward(
-    cell: Cell, reverse: bool, tape: bool, p: Params, x: Array, s: tuple, mask: Array | None
-) -> tuple[Array, tuple, tuple]:
+    cell: Cell, flags: tuple[bool, bool, bool], p: Params, x: Array, s: tuple, mask: Array | None
+) -> tuple[Array | None, tuple, tuple]:
     from jax.lax import scan
 
-    xp = namespace(x)
+    xp, (reverse, tape, outputs) = namespace(x), flags
     ready = cell.prepare(xp, p)
 
     def step(s: tuple, at: tuple) -> tuple[tuple, tuple]:
         u, real = at
         new, saved = cell.step(xp, ready, u, s)
         new = new if real is None else pick(xp, real, new, s)
-        return new, (new, saved) if tape else (new[:1], ())
+        return new, (new, saved) if tape else (new[: int(outputs)], ())
 
     u = unfold(xp, cell.project(xp, p, fold(xp, x)), x.shape[0])
     end, kept = scan(step, s, (u, mask), reverse=reverse)
-    return zero_padding(xp, mask, kept[0][0]), end, kept
+    return zero_padding(xp, mask, kept[0][0]) if outputs else None, end, kept
 
 
-def _step(cell: Cell, _: bool, __: bool, p: Params, x: Array, s: tuple) -> tuple:
+def _step(cell: Cell, _: tuple, p: Params, x: Array, s: tuple) -> tuple:
     xp = namespace(x)
     return cell.step(xp, cell.prepare(xp, p), cell.project(xp, p, x), s)[0]
 
 
 def _backward(
-    cell: Cell, reverse: bool, _: bool, p: Params, tape: tuple, dys: Array | None, ds: tuple
-) -> tuple[Array, tuple, Params]:
+    cell: Cell, flags: tuple[bool, bool], p: Params, tape: tuple, dys: Array | None, ds: tuple
+) -> tuple[Array | None, tuple, Params]:
     from jax.lax import scan
 
-    (x, mask, s, new, saved), xp = tape, namespace(tape[0])
+    (x, mask, s, new, saved), (reverse, inputs), xp = tape, flags, namespace(tape[0])
     T, ready = x.shape[0], cell.prepare_vjp(xp, p)
     wide, flat_x = over_time(xp, p, T), fold(xp, x)
     ends = ((a[1:, ...], b[None, ...]) if reverse else (b[None, ...], a[:-1, ...]) for a, b in zip(new, s, strict=True))
@@ -115,4 +118,4 @@ def _backward(
     ds, delta = scan(step, ds, (k, dys, mask), length=T, reverse=not reverse)
     flat_delta = folds(xp, tuple(zero_padding(xp, mask, a) for a in delta))
     dx, dp = cell.project_vjp(xp, wide, flat_x, old, flat_k, flat_delta)
-    return unfold(xp, dx, T), ds, dp
+    return unfold(xp, dx, T) if inputs else None, ds, dp

@@ -65,18 +65,19 @@ def accepts(cell: Cell, x: Array, mask: Array | None) -> bool:
 
 
 def forward(
-    cell: Cell, p: Params, x: Array, s: tuple, mask: Array | None, reverse: bool, tape: bool = True
-) -> tuple[Array, tuple, Any]:
-    """Walk x (T, B, D) from the state s -> ys (T, B, H), the last state, the tape (None unless ``tape``).
+    cell: Cell, p: Params, x: Array, s: tuple, mask: Array | None, reverse: bool, tape: bool = True,
+    outputs: bool = True,
+) -> tuple[Array | None, tuple, Any]:  # fmt: skip
+    """Walk x (T, B, D) from the state s -> ys (T, B, H) if ``outputs``, the last state, the tape if ``tape``.
 
-    mask (T, B, 1) is False where a row has no step: there the state stays and y is 0.
+    What is not asked for is None. mask (T, B, 1) is False where a row has no step: there the state stays and y is 0.
     """
     xp, T = namespace(x), x.shape[0]
     u = unfold(xp, cell.project(xp, p, fold(xp, x)), T)
     ready, after = cell.prepare(xp, p), 0 if reverse else 1
     step = StepThere(xp, cell, type(cell).step, tape)
-    s, states, saved = _walk(x, cell)(xp, step, ready, s, (u, mask), T, reverse, len(s) if tape else 1)
-    ys = zero_padding(xp, mask, states[0][after : T + after, ...])
+    s, states, saved = _walk(x, cell)(xp, step, ready, s, (u, mask), T, reverse, len(s) if tape else int(outputs))
+    ys = zero_padding(xp, mask, states[0][after : T + after, ...]) if outputs else None
     return ys, s, Tape(x, mask, states, saved, reverse) if tape else None
 
 
@@ -87,8 +88,13 @@ def step(cell: Cell, p: Params, x: Array, s: tuple) -> tuple[Array, tuple]:
     return xp.asarray(s[0], copy=True), s
 
 
-def backward(cell: Cell, p: Params, tape: Tape, dys: Array | None, ds: tuple) -> tuple[Array, tuple, Params]:
-    """Walk back from the cotangents of ys (None: zero) and of the last state -> dx, ds, dp."""
+def backward(
+    cell: Cell, p: Params, tape: Tape, dys: Array | None, ds: tuple, inputs: bool = True
+) -> tuple[Array | None, tuple, Params]:
+    """Walk back from the cotangents of ys (None: zero) and of the last state -> dx if ``inputs``, ds, dp.
+
+    dx is None where it is not asked for; a cell's ``project_vjp`` makes it all the same.
+    """
     x, mask, states, saved, reverse = tape
     xp, T = namespace(x), x.shape[0]
     wide, ready, flat_x = over_time(xp, p, T), cell.prepare_vjp(xp, p), fold(xp, x)
@@ -101,7 +107,7 @@ def backward(cell: Cell, p: Params, tape: Tape, dys: Array | None, ds: tuple) ->
     ds, _, deltas = _walk(x, cell)(xp, step, ready, ds, (*k, dy, mask), T, not reverse, 0)
     delta = folds(xp, tuple(zero_padding(xp, mask, a) for a in deltas))
     dx, dp = cell.project_vjp(xp, wide, flat_x, old, flat_k, delta)
-    return unfold(xp, dx, T), ds, dp
+    return unfold(xp, dx, T) if inputs else None, ds, dp
 
 
 def _walk(x: Array, cell: Cell) -> walk.Walk:

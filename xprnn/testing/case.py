@@ -87,13 +87,13 @@ class Case:
             a = self.place(self.draw())
             return self.kernel.accepts(self.cell, a.x, a.mask)
 
-    def forward(self, a: Inputs, tape: bool = True) -> tuple[Any, tuple, Any]:
+    def forward(self, a: Inputs, tape: bool = True, outputs: bool = True) -> tuple[Any, tuple, Any]:
         """``scan`` on placed inputs, by the loop where the kernel does not take them: ys, last state, tape."""
         kernel = self.kernel
         if kernel is not None and not kernel.accepts(self.cell, a.x, a.mask):
             kernel = loop
         run = partial(scan, mask=a.mask, reverse=self.reverse, segment=self.segment)
-        return run(self.cell, a.p, a.x, a.s, kernel=kernel, tape=tape)
+        return run(self.cell, a.p, a.x, a.s, kernel=kernel, tape=tape, outputs=outputs)
 
     def both(self, a: Inputs) -> Results:
         """Forward and backward on placed inputs; results where they are."""

@@ -128,6 +128,22 @@ def pure(case: Case) -> None:
     compare.identical("pure", case, {"inputs": copies(case, tuple(a))}, {"inputs": inputs})
 
 
+def unasked(case: Case) -> None:
+    """Outputs and dx that nobody asks for are None, and all else is what it is with them."""
+    a = case.place(case.draw())
+    r = case.both(a)
+    for tape in (False, True):
+        ys, end, kept = case.forward(a, tape, outputs=False)
+        compare.close("unasked", case, {"end": copies(case, end)}, {"end": copies(case, r.end)}, case.tolerance)
+        if ys is not None:
+            compare.fail("unasked", case, f"outputs=False leaves outputs, with tape={tape}")
+    dx, ds, dp = scan_vjp(case.cell, a.p, kept, a.dys, a.ds, inputs=False)
+    if dx is not None:
+        compare.fail("unasked", case, "inputs=False leaves dx")
+    got, wanted = ({"ds": copies(case, one), "dp": copies(case, two)} for one, two in ((ds, dp), (r.ds, r.dp)))
+    compare.close("unasked", case, got, wanted, case.tolerance)
+
+
 def dropout(case: Case) -> None:
     """Recurrent dropout reaches a cell that says it takes it, and no other."""
     a = case.draw()
@@ -184,7 +200,7 @@ def kernel(case: Case) -> None:
 
 
 _ALL = (
-    gradient, chunk, stream, segment, padding, reverse, rows, linear, pure, dropout, alike, precision, namespaces,
-    finite, kernel,
+    gradient, chunk, stream, segment, padding, reverse, rows, linear, pure, unasked, dropout, alike, precision,
+    namespaces, finite, kernel,
 )  # fmt: skip
 LAWS: dict[str, Callable[[Case], float | None]] = {law.__name__: law for law in _ALL}

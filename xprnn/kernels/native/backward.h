@@ -20,8 +20,9 @@ struct Transposed {
 
     explicit Transposed(const Backward<Real>& b)
         : padded(rounded_up(b.hidden, LANES<Real>)),
-          Wx((Cell::columns - Cell::first_drive) * padded, 1, b.features), Wh(together * padded, 1, b.hidden),
-          Wlast(Cell::two_steps ? padded : 0, 1, b.hidden), constants(Cell::constants * padded) {
+          Wx(b.dx ? (Cell::columns - Cell::first_drive) * padded : 0, 1, b.features),
+          Wh(together * padded, 1, b.hidden), Wlast(Cell::two_steps ? padded : 0, 1, b.hidden),
+          constants(Cell::constants * padded) {
         constants.clear();
         for (int place = 0; b.Wc && place < Cell::constants; place++)
             __builtin_memcpy(constants + place * padded, b.Wc + place * b.hidden, b.hidden * sizeof(Real));
@@ -30,7 +31,7 @@ struct Transposed {
     // Lay out a part of the weights.
     void pack(const Backward<Real>& b, Part part) const {
         const long H = b.hidden, row = native::gates_of(b.kind) * H;
-        for (int gate = 0; gate < Cell::columns - Cell::first_drive; gate++)
+        for (int gate = 0; b.dx && gate < Cell::columns - Cell::first_drive; gate++)
             Wx.pack_transposed(b.Wx + gate * H, row, H, gate * padded, part);
         for (int place = 0; place < together; place++)
             Wh.pack_transposed(b.Wh + Cell::recurrent_gate(place) * H, row, H, place * padded, part);
@@ -55,8 +56,9 @@ class BackwardRows {
           h_row(spread<Real>(padded)), x_row(spread<Real>(b.features)), d(chunk * rows * d_row),
           dh(rows * h_row), dc(Cell::memory ? rows * padded : 0),
           through(apart() ? rows * h_row : 0), dgated(Cell::two_steps ? rows * h_row : 0),
-          gated(Cell::two_steps ? chunk * rows * H : 0), scattered(evenly_spaced() ? 0 : chunk * rows * x_row),
-          panel(chunk * rows * PANEL<Real>), x_tiles(b.features, chunk * rows), h_tiles(H, chunk * rows),
+          gated(Cell::two_steps ? chunk * rows * H : 0),
+          scattered(b.dx && !evenly_spaced() ? chunk * rows * x_row : 0), panel(chunk * rows * PANEL<Real>),
+          x_tiles(b.features, chunk * rows), h_tiles(H, chunk * rows),
           gated_tiles(Cell::two_steps ? H : 0, chunk * rows), db(Cell::columns * padded),
           dconstants(Cell::constants * padded) {}
 
@@ -68,7 +70,7 @@ class BackwardRows {
                 const long at = b.reverse ? step : now - 1 - step;
                 this->step(start + at, at);
             }
-            input_gradient(start, now);
+            if (b.dx) input_gradient(start, now);
             weight_gradients(start, now, done > 0);
         }
         end();

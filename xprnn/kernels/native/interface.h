@@ -58,7 +58,7 @@ struct Backward : Problem<Real> {
     long dys_step, dys_row;
     const Real* dh_end;  // (B, H)
     const Real* dc_end;  // (B, H) or null
-    Real* dx;            // (T, B, D)
+    Real* dx;            // (T, B, D), or null
     Real* dh;            // (B, H), of the initial state
     Real* dc;            // (B, H) or null
     Real* dWx;           // as the parameters
