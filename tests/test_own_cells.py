@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import xprnn as xr
-from xprnn.testing import check_cell
+from xprnn.testing import check_cell, check_layer
 
 
 @dataclass(frozen=True)
@@ -58,6 +58,10 @@ class Nested(Adder):
 @pytest.mark.parametrize("cell", [Adder(4), Nested(4)], ids=str)
 def test_the_laws_hold(cell):
     check_cell(cell, features=4)
+
+
+def test_a_layer_without_parameters_that_has_a_state_obeys_them_too():
+    check_layer(xr.Sequential(xr.Activation("tanh"), xr.Recurrent((Adder(4),)), xr.Dense(2)), (None, 4))
 
 
 @pytest.mark.parametrize("options", [{"bidirectional": True}, {"learn_state": True}], ids=str)

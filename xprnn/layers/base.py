@@ -127,6 +127,6 @@ class Layer(ABC):
     def backward(self, p: Params, tape: Any, dy: Array | None, dstate: State) -> tuple[Array | None, State, Params]:
         """dx, the cotangent of the initial state, and the gradients of ``p``, from those of y and the final state."""
 
-    def gradients(self, p: Params, tape: Any, dy: Array | None, dstate: State) -> Params:
-        """The gradients of ``p`` alone, as ``backward`` gives them; a layer that saves by it has a way of its own."""
-        return self.backward(p, tape, dy, dstate)[2]
+    def gradients(self, p: Params, tape: Any, dy: Array | None, dstate: State) -> tuple[State, Params]:
+        """``backward`` where nobody asks for dx; a layer that saves by it has a way of its own."""
+        return self.backward(p, tape, dy, dstate)[1:]

@@ -83,10 +83,10 @@ class Bidirectional(Layer):
         (dx_a, ds_a, dp_a), (dx_b, ds_b, dp_b) = both(self._walks(p), tape[4], one, other)
         return dx_a + dx_b, (ds_a, ds_b), {"forward": dp_a, "backward": dp_b}
 
-    def gradients(self, p: Params, tape: Any, dy: Array | None, dstate: State) -> Params:
+    def gradients(self, p: Params, tape: Any, dy: Array | None, dstate: State) -> tuple[State, Params]:
         one, other = (partial(layer.gradients, *back) for layer, back in self._split(p, tape, dy, dstate))
-        a, b = both(self._walks(p), tape[4], one, other)
-        return {"forward": a, "backward": b}
+        (ds_a, dp_a), (ds_b, dp_b) = both(self._walks(p), tape[4], one, other)
+        return (ds_a, ds_b), {"forward": dp_a, "backward": dp_b}
 
     def _walks(self, p: Params) -> tuple[tuple[Cell, Params], ...]:
         return (self.forward_layer.cell, p["forward"]), (self.backward_layer.cell, p["backward"])

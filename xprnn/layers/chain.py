@@ -51,7 +51,7 @@ def backward(
 ) -> tuple[Array | None, list[State], list[Params]]:
     """From the cotangents of y and, in ``places``, of the last states -> dx, those of the initial ones, the gradients.
 
-    first: the gradients are wanted from this place on and nothing else is: what comes before is left out of the lists.
+    first: nothing is asked for of the places before this one, nor its dx: they are left out of the lists.
     """
     begins: list[State] = []
     grads: list[Params] = []
@@ -74,7 +74,5 @@ def _back(
     layer, p, dstate, _ = places[0]
     if dy is None and not tree.leaves(layer.state_sizes):  # nothing comes back to a layer without a state
         return None, [layer.state_sizes], [tree.map(lambda a: namespace(a).zeros_like(a), p)]
-    if ends:
-        return None, [None], [layer.gradients(p, tape, dy, dstate)]
-    dx, begin, dp = layer.backward(p, tape, dy, dstate)
+    dx, begin, dp = (None, *layer.gradients(p, tape, dy, dstate)) if ends else layer.backward(p, tape, dy, dstate)
     return dx, [begin], [dp]

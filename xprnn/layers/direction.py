@@ -113,8 +113,8 @@ class Direction(Layer):
         features = dx.shape[2] - (sum(self.state_sizes) if self.cell.zoneout else 0)
         return _swap(namespace(dx), dx[..., :features]), ds, dp
 
-    def gradients(self, p: Params, tape: Any, dy: Array | None, dstate: State) -> Params:
-        return self._backward(tape, dy, dstate, False)[2]
+    def gradients(self, p: Params, tape: Any, dy: Array | None, dstate: State) -> tuple[State, Params]:
+        return self._backward(tape, dy, dstate, False)[1:]
 
     def _backward(self, tape: Any, dy: Array | None, dstate: State, inputs: bool) -> tuple[Any, State, Params]:
         """``backward`` with dx (T, B, D), or None unless ``inputs``."""

@@ -115,9 +115,9 @@ class Stack(Layer):
         dx, begins, grads = chain.backward(self._places(p, dstate), tape, dy)
         return dx, tuple(begins[::2]), {name: grads[2 * int(name)] for name in p}
 
-    def gradients(self, p: Params, tape: Any, dy: Array | None, dstate: State) -> Params:
-        grads = chain.backward(self._places(p, dstate), tape, dy, 0)[2]
-        return {name: grads[2 * int(name)] for name in p}
+    def gradients(self, p: Params, tape: Any, dy: Array | None, dstate: State) -> tuple[State, Params]:
+        _, begins, grads = chain.backward(self._places(p, dstate), tape, dy, 0)
+        return tuple(begins[::2]), {name: grads[2 * int(name)] for name in p}
 
     def _places(self, p: Params, state: State, key: Key | None = None) -> list[Place]:
         """The layers, and between any two of them dropout."""

@@ -97,9 +97,12 @@ class Sequential(Layer):
         dx, begins, grads = chain.backward(self._places(p, dstate), tape, dy)
         return dx, tuple(begins), self._summed(p, grads)
 
-    def gradients(self, p: Params, tape: Any, dy: Array | None, dstate: State) -> Params:
-        first = next((n for n, name in enumerate(self.names) if tree.leaves(p[name])), None)
-        return self._summed(p, chain.backward(self._places(p, dstate), tape, dy, first)[2])
+    def gradients(self, p: Params, tape: Any, dy: Array | None, dstate: State) -> tuple[State, Params]:
+        stages = enumerate(zip(self.names, self.layers, strict=True))
+        first = next((n for n, (name, layer) in stages if tree.leaves((p[name], layer.state_sizes))), None)
+        _, begins, grads = chain.backward(self._places(p, dstate), tape, dy, first)
+        before = self.layers[: len(self.layers) - len(begins)]
+        return (*(layer.state_sizes for layer in before), *begins), self._summed(p, grads)
 
     def _places(self, p: Params, state: State, key: Key | None = None) -> list[Place]:
         return [

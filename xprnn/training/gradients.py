@@ -38,7 +38,7 @@ def gradients(
     if segment is None or segment >= batch.x.shape[1]:
         y, end, tape = layer.forward(p, batch.x, state, ctx)
         value, dy = loss(y, batch.y, layer.mask_after(batch.x, batch.mask))
-        return value, layer.gradients(p, tape, dy, None), end
+        return value, layer.gradients(p, tape, dy, None)[1], end
     pieces, T = [], batch.x.shape[1]
     for start in range(0, T, segment):
         cut = slice(start, min(start + segment, T))
@@ -67,5 +67,5 @@ def _back(layer: Layer, loss: Loss, p: Params, piece: Piece, found: Found) -> Fo
         value, dy = loss(y, data.y, mask)
         share = weight(data, mask, value)
         total, seen, dy = total + value * share, seen + share, dy * share
-    _, begin, dp = layer.backward(p, tape, dy, found.dstate)
+    begin, dp = layer.gradients(p, tape, dy, found.dstate)
     return Found(total, seen, found.grads.plus(dp), begin)
