@@ -82,7 +82,14 @@ def _update(
 
 def _move(numbers: Numbers, p: Array, g: Array, m: Array, v: Array) -> tuple[Array, ...]:
     rate, beta_1, rest_1, beta_2, rest_2, root, epsilon, kept = numbers
-    m = beta_1 * m + rest_1 * g
-    v = beta_2 * v + rest_2 * (g * g)
-    start = p if kept == 1.0 else kept * p
-    return start - rate * m / (namespace(v).sqrt(v) / root + epsilon), m, v
+    m = beta_1 * m  # of its own from here on: what is added can be so in place
+    m += rest_1 * g
+    v = beta_2 * v
+    v += rest_2 * (g * g)
+    below = namespace(v).sqrt(v)
+    below /= root
+    below += epsilon
+    way = rate * m
+    way /= below
+    del below
+    return (p if kept == 1.0 else kept * p) - way, m, v
