@@ -163,6 +163,23 @@ def test_checkpointing_holds_a_piece_at_a_time():
     assert peak(30) < peak(None) / 10
 
 
+class Heavy(Counting):
+    """Its gradients are what takes memory."""
+
+    def backward(self, cell, p, tape, dys, ds, inputs=True):
+        return None, ds, {"W": np.ones(10**5)}
+
+
+def test_the_gradients_of_two_pieces_at_most_are_held():
+    _, end, tape = scan(SUM, ONES, column(1, 2, 3, 4), segment=1, kernel=Heavy())
+    tracemalloc.start()
+    _, _, dp = scan_vjp(SUM, ONES, tape, None, end, inputs=False)
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    np.testing.assert_array_equal(dp["W"], np.full(10**5, 4.0))
+    assert most < 2.5 * dp["W"].nbytes
+
+
 class Sharing(cells.RNN):
     """A cell that gives one array as the gradient of two parameters, as it may."""
 

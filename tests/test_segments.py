@@ -168,16 +168,24 @@ def test_a_segment_is_a_number_of_steps(segment):
         model.fit(x, y, segment=segment, verbose=False)
 
 
-def test_a_sum_of_trees_changes_nothing_that_it_is_given():
-    a = np.asarray([1.0, 2.0])
+def test_trees_are_added_up_without_a_change_to_them(row):
+    a = row.put(np.asarray([[1.0, 2.0]]))
     parts = [{"x": a, "y": (a, None)}, {"x": a + 1, "y": (a + 2, None)}, {"x": a + 3, "y": (a + 4, None)}]
-    total = xr.tree.Sum()
+    total = None
     for part in parts:
-        total = total.plus(part)
-    np.testing.assert_array_equal(total.whole["x"], 3 * a + 4)
-    np.testing.assert_array_equal(total.whole["y"][0], 3 * a + 6)
-    np.testing.assert_array_equal(a, [1.0, 2.0])
-    assert xr.tree.Sum().plus(parts[0]).whole is parts[0] and total.whole["y"][1] is None
+        total = xr.tree.add(total, part)
+    np.testing.assert_array_equal(row.get(total["x"]), [[7.0, 10.0]])
+    np.testing.assert_array_equal(row.get(total["y"][0]), [[9.0, 12.0]])
+    np.testing.assert_array_equal(row.get(a), [[1.0, 2.0]])
+    np.testing.assert_array_equal(row.get(parts[1]["x"]), [[2.0, 3.0]])
+    assert total["y"][1] is None
+
+
+def test_trees_are_added_up_in_place():
+    a = np.asarray([1.0, 2.0])
+    total = xr.tree.add(None, {"x": a})
+    held = total["x"]
+    assert xr.tree.add(total, {"x": a})["x"] is held
 
 
 def test_the_part_of_a_part():

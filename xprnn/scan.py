@@ -98,16 +98,16 @@ def scan_vjp(
         return kernel.backward(cell, p, whole, dys, ds, inputs)
     reverse, mask, cuts, starts = pieces
     dxs = Pieces(namespace(x), x.shape[0])
-    total = tree.Sum()
+    total: Any = None
     for n, cut in reversed(list(enumerate(cuts))):
         part, rows = _part(x, mask, cut)
         _, _, saved = kernel.forward(cell, p, part, tuple(a[n, ...] for a in starts), rows, reverse, True, False)
         dx, ds, more = kernel.backward(cell, p, saved, None if dys is None else dys[cut, ...], ds, inputs)
-        del saved  # before the next is made
-        total = total.plus(more)
+        total = tree.add(total, more)
         if inputs:
             dxs.put(cut, dx)
-    return dxs.array() if inputs else None, ds, total.whole
+        del saved, more  # before the next are made
+    return dxs.array() if inputs else None, ds, total
 
 
 def _part(x: Array, mask: Array | None, cut: slice) -> tuple[Array, Array | None]:

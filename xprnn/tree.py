@@ -2,7 +2,9 @@
 
 import operator
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
+
+from .arrays import namespace
 
 
 def map(f: Callable, *trees: Any) -> Any:  # the field's name for it
@@ -52,14 +54,11 @@ def fill(like: Any, flat: dict[str, Any], prefix: str = "") -> Any:
     return map(lambda _: flat[next(paths)], like)
 
 
-class Sum(NamedTuple):
-    """Trees added up: ``whole`` is the sum, None before the first; its leaves are its own where they may be changed."""
+def add(total: Any, more: Any) -> Any:
+    """The sum of ``more`` and ``total``, written over ``total`` where arrays can be written to.
 
-    whole: Any = None
-    own: bool = False
-
-    def plus(self, tree: Any) -> "Sum":
-        """The sum with one more: the first is taken as it is, and from the third on nothing new is made."""
-        if self.whole is None:
-            return Sum(tree)
-        return Sum(map(operator.iadd if self.own else operator.add, self.whole, tree), True)
+    Of nothing, which is None, and ``more`` it is a copy: what is added up later may be one array in two places.
+    """
+    if total is None:
+        return map(lambda a: namespace(a).asarray(a, copy=True), more)
+    return map(operator.iadd, total, more)

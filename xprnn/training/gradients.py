@@ -22,7 +22,7 @@ class Found(NamedTuple):
 
     loss: Array | float = 0.0
     seen: Array | int = 0
-    grads: tree.Sum = tree.Sum()
+    grads: Params | None = None
     dstate: State = None
 
 
@@ -48,7 +48,7 @@ def gradients(
     found = Found()
     while pieces:
         found = _back(layer, loss, p, pieces.pop(), found)
-    return mean(found.loss, found.seen), tree.map(lambda g: mean(g, found.seen), found.grads.whole), state
+    return mean(found.loss, found.seen), tree.map(lambda g: mean(g, found.seen), found.grads), state
 
 
 def _during(batch: Data, steps: slice, targets: bool) -> Data:
@@ -62,10 +62,10 @@ def _back(layer: Layer, loss: Loss, p: Params, piece: Piece, found: Found) -> Fo
     data, ctx, state = piece
     y, _, tape = layer.forward(p, data.x, state, ctx)
     total, seen, dy = found.loss, found.seen, None
-    if found.grads.whole is None or not layer.shortens:
+    if found.grads is None or not layer.shortens:
         mask = layer.mask_after(data.x, data.mask)
         value, dy = loss(y, data.y, mask)
         share = weight(data, mask, value)
         total, seen, dy = total + value * share, seen + share, dy * share
     begin, dp = layer.gradients(p, tape, dy, found.dstate)
-    return Found(total, seen, found.grads.plus(dp), begin)
+    return Found(total, seen, tree.add(found.grads, dp), begin)
