@@ -105,6 +105,9 @@ def test_without_a_tape_a_part_at_a_time_is_the_whole(make, reverse, monkeypatch
     whole = case.forward(a, tape=False)[:2]
     monkeypatch.setattr(cuda, "ROOM", 4 * a.x.shape[1] * 9 * 4)  # four steps of most cells
     compare.close("parts", case, {"forward": case.forward(a, tape=False)[:2]}, {"forward": whole}, case.tolerance)
+    nothing, end, _ = case.forward(a, tape=False, outputs=False)
+    assert nothing is None
+    compare.close("parts", case, {"end": end}, {"end": whole[1]}, case.tolerance)
 
 
 def test_infinite_cotangents_stay_infinite():

@@ -13,7 +13,7 @@ from xprnn.backend import backend
 from xprnn.kernels import cuda, cuda_recordings
 from xprnn.kernels.cuda_graph import Graph, cuts
 from xprnn.kernels.cuda_recordings import Recordings
-from xprnn.testing import Case, compare
+from xprnn.testing import Case, compare, hold
 
 pytestmark = pytest.mark.skipif(bool(MISSING), reason=MISSING)
 
@@ -64,6 +64,16 @@ def test_recorded_steps_are_the_steps(name):
     assert len(kernel.walk.recordings) == 4 * len(SETTINGS)
     check(kernel, [name], seed=9, steps=11)
     assert len(kernel.walk.recordings) == 4 * len(SETTINGS)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_recorded_steps_of_which_no_output_is_asked(name):
+    kernel = graph()
+    for setting in SETTINGS:
+        hold("unasked", Case(CELLS[name], kernel=kernel, steps=8, **setting))
+        poison(kernel.walk.recordings)
+    # Back, there without a tape, and there with one: without a mask the states are the outputs, asked for or not.
+    assert len(kernel.walk.recordings) == sum(4 if "padding" in setting else 3 for setting in SETTINGS)
 
 
 @pytest.mark.parametrize("options", [{"storage": "bfloat16"}, {"precision": "high"}])

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 import xprnn as xr
-from xprnn import cells
+from xprnn import cells, kernels
+from xprnn.kernels import loop
 from xprnn.layers.direction import Direction
 
 LENGTHS = [4, 0, 6, 1]
@@ -38,3 +39,45 @@ def test_two_directions_give_the_same_kind_of_output():
     last = Direction(cells.GRU(2), return_sequences=False)
     with pytest.raises(ValueError, match="the whole sequence both, or the last output alone"):
         xr.Bidirectional(last, Direction(cells.GRU(2), reverse=True))
+
+
+class Asked:
+    """The loop, which writes down whether outputs and dx are asked for."""
+
+    def __init__(self):
+        self.outputs, self.inputs = [], []
+
+    def accepts(self, cell, x, mask):
+        return True
+
+    def forward(self, cell, p, x, s, mask, reverse, tape=True, outputs=True):
+        self.outputs.append(outputs)
+        return loop.forward(cell, p, x, s, mask, reverse, tape, outputs)
+
+    def backward(self, cell, p, tape, dys, ds, inputs=True):
+        self.inputs.append(inputs)
+        return loop.backward(cell, p, tape, dys, ds, inputs)
+
+
+@pytest.mark.parametrize("segment, pieces", [(None, 1), (4, 2)])
+@pytest.mark.parametrize(
+    "layer, outputs, inputs",
+    [
+        (xr.GRU(5, 2, return_sequences=False), [True, False], [True, False]),
+        (xr.Sequential(xr.Dense(3), xr.GRU(5)), [True], [True]),
+        (xr.Sequential(xr.Activation("tanh"), xr.GRU(5, return_sequences=False)), [False], [False]),
+    ],
+    ids=["stack", "above parameters", "above none"],
+)
+def test_training_asks_for_no_more_than_it_needs(layer, outputs, inputs, segment, pieces, monkeypatch):
+    kernel = Asked()
+    monkeypatch.setattr(kernels, "KERNELS", {"loop": kernel})
+    model = xr.Model(layer, xr.backend("numpy", "float64"), input_shape=(None, 3))
+    y = np.zeros((4, 5) if layer.shortens else (4, 6, 5))
+    model.fit(X, y, loss="mse", optimizer="sgd", segment=segment, verbose=False)
+    assert kernel.inputs == inputs * pieces
+    assert kernel.outputs == outputs * (pieces if segment is None else 2 * pieces)
+    kernel.inputs.clear()
+    _, _, tape = model.forward(X)
+    model.backward(tape, y)
+    assert kernel.inputs == [True] * len(inputs)

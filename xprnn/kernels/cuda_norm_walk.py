@@ -64,7 +64,8 @@ class NormWalk(Protocol):
         tape.gates: what x drives, with its norm and the bias; then i f g o, but for steps that the mask leaves out.
         tape.h, c, seen: T + 1 states where the walk back follows, else one; the first is filled, and they all are then.
         tape.v, norms:   undefined, and filled then; None where no walk back follows.
-        ys:         dense (T, B, H), undefined, and all outputs then; None where the states are the outputs.
+        ys:         dense (T, B, H), undefined, and all outputs then; None where the states are the outputs, or nobody
+                    wants them.
         """
 
     def back(

@@ -128,5 +128,5 @@ class Layer(ABC):
         """dx, the cotangent of the initial state, and the gradients of ``p``, from those of y and the final state."""
 
     def gradients(self, p: Params, tape: Any, dy: Array | None, dstate: State) -> tuple[State, Params]:
-        """``backward`` where nobody asks for dx; a layer that saves by it has a way of its own."""
+        """``backward`` without dx: the other two of its results. A layer that saves by it has a way of its own."""
         return self.backward(p, tape, dy, dstate)[1:]

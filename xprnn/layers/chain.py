@@ -51,7 +51,7 @@ def backward(
 ) -> tuple[Array | None, list[State], list[Params]]:
     """From the cotangents of y and, in ``places``, of the last states -> dx, those of the initial ones, the gradients.
 
-    first: nothing is asked for of the places before this one, nor its dx: they are left out of the lists.
+    first: what comes before this place is left out, of the lists too, and dx is None. None: it is the whole way back.
     """
     begins: list[State] = []
     grads: list[Params] = []
@@ -60,19 +60,20 @@ def backward(
         start = stop - count
         if first is not None and stop <= first:
             break
-        dy, some, dps = _back(places[start:stop], tape, dy, start == first)
+        dy, some, dps = _back(places[start:stop], tape, dy, start != first)
         begins[:0], grads[:0], stop = some, dps, start
     return dy, begins, grads
 
 
 def _back(
-    places: list[Place], tape: Any, dy: Array | None, ends: bool
+    places: list[Place], tape: Any, dy: Array | None, inputs: bool
 ) -> tuple[Array | None, list[State], list[Params]]:
-    """``backward`` through one link, the last that is asked of where ``ends``."""
+    """``backward`` through one link; dx is None unless ``inputs``."""
     if len(places) > 1:
-        return overlap.backward(places, tape, dy)
+        return overlap.backward(places, tape, dy, inputs)
     layer, p, dstate, _ = places[0]
     if dy is None and not tree.leaves(layer.state_sizes):  # nothing comes back to a layer without a state
         return None, [layer.state_sizes], [tree.map(lambda a: namespace(a).zeros_like(a), p)]
-    dx, begin, dp = (None, *layer.gradients(p, tape, dy, dstate)) if ends else layer.backward(p, tape, dy, dstate)
+    way = p, tape, dy, dstate
+    dx, begin, dp = layer.backward(*way) if inputs else (None, *layer.gradients(*way))
     return dx, [begin], [dp]

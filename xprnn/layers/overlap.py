@@ -86,25 +86,31 @@ def forward(places: list[Place], x: Array, ctx: Context) -> tuple[Array, list[St
     return y, _placed(places, stages, states, ()), Tape(stages, x, cuts, [one.mask for one in contexts], tapes)
 
 
-def backward(places: list[Place], tape: Tape, dy: Array | None) -> tuple[Array, list[State], list[Params]]:
-    """From the cotangent of y -> dx, those of the initial states, and the gradients."""
+def backward(
+    places: list[Place], tape: Tape, dy: Array | None, inputs: bool
+) -> tuple[Array | None, list[State], list[Params]]:
+    """From the cotangent of y -> dx, None unless ``inputs``, those of the initial states, and the gradients."""
     stages, x, cuts, masks, tapes = tape
     xp, end = namespace(x), len(cuts) - 1
     shortens = places[-1].layer.shortens
     dys = {(len(stages) - 1, chunk): _part(dy, cut, shortens, chunk == end) for chunk, cut in enumerate(cuts)}
     states, grads = [places[stage.place].state for stage in stages], [dict[str, Any]() for _ in stages]
 
-    def do(layer: int, chunk: int) -> tuple[Array, State, Params]:
+    def do(layer: int, chunk: int) -> tuple[Array | None, State, Params]:
         inner, p, *_ = places[stages[layer].place]
-        dx, begin, dp = inner.backward(p, tapes[layer, chunk], dys[layer, chunk], states[layer])
-        dx = _dropped(xp, dx, masks[chunk], stages[layer].keeps[::-1], cuts[chunk])
+        back = p, tapes[layer, chunk], dys[layer, chunk], states[layer]
+        if layer or inputs:
+            dx, begin, dp = inner.backward(*back)
+            dx = _dropped(xp, dx, masks[chunk], stages[layer].keeps[::-1], cuts[chunk])
+        else:
+            dx, (begin, dp) = None, inner.gradients(*back)
         return dx, begin, dp if chunk == end else tree.map(operator.add, grads[layer], dp)
 
     for turn in reversed(_turns(len(stages), len(cuts))):
         for (layer, chunk), (dx, begin, dp) in _taken(x, turn, do):
             dys[layer - 1, chunk], states[layer], grads[layer] = dx, begin, dp
             del dys[layer, chunk]
-    dx = xp.concat([dys[-1, chunk] for chunk in range(len(cuts))], axis=1)
+    dx = xp.concat([dys[-1, chunk] for chunk in range(len(cuts))], axis=1) if inputs else None
     return dx, _placed(places, stages, states, ()), _placed(places, stages, grads, {})
 
 
