@@ -27,7 +27,7 @@ HERE = Path(__file__).resolve().parent
 # Who meets whom: xprnn with the kernel that it chooses, or its loop.
 PEERS = {name: "xprnn" for name in ("torch", "onnxruntime", "jax", "numpy", "limit")} | {"handwritten": "loop"}
 ONE_THREAD = ("numpy", "handwritten")
-PARTS = ("table", "streaming", "epoch", "growth", "starting")
+PARTS = ("table", "training", "streaming", "epoch", "growth", "starting")
 QUICK = ("stream", "charlm")
 
 

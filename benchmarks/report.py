@@ -10,7 +10,7 @@ RIVALS = ("torch", "onnxruntime", "jax")
 OTHERS = ("numpy", "limit")
 PASSES = ("forward", "forward+backward")
 COLOURS = dict(zip(RIVALS, ("#d1495b", "#3d5a80", "#e9a23b"), strict=True))
-SECTIONS = ("streaming", "epoch", "growth", "starting")
+SECTIONS = ("training", "streaming", "epoch", "growth", "starting")
 
 
 def write(result, path):

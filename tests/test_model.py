@@ -37,6 +37,17 @@ def slope(model, value, grads, step=1e-6):
     return abs((ends[0] - ends[1]) / (2 * step) - along) / abs(along)
 
 
+@pytest.mark.parametrize("single", [False, True])
+def test_a_way_back_without_dx(backend, single):
+    model, rng = xr.Model(xr.LSTM(4, 2), backend, input_shape=(None, 3)), np.random.default_rng(0)
+    x = backend.asarray(rng.normal(size=(5, 3) if single else (2, 5, 3)))
+    y, end, tape = model.forward(x)
+    dx, ds, grads = model.backward(tape, y, end)
+    nothing, *rest = model.backward(tape, y, end, inputs=False)
+    assert nothing is None and dx.shape == x.shape
+    close(tuple(rest), (ds, grads))
+
+
 def test_two_forwards_before_one_backward(backend):
     a, model = Arrays(backend), recurrent(backend)
     other, dy, dz = a(3, 4, D), a(B, T, 2), a(3, 4, 2)

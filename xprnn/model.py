@@ -101,8 +101,10 @@ class Model:
             y, end = door.leave(entry.single, (y, end))
             return y, end, door.Tape(entry.single, entry.x.shape[0], tuple(y.shape), params, tape)
 
-    def backward(self, tape: Any, dy: Array | None, dstate: State = None) -> tuple[Array | None, State, Params]:
-        """dx, the cotangent of the initial state, and the gradients, from those of ``forward``'s y and last state."""
+    def backward(
+        self, tape: Any, dy: Array | None, dstate: State = None, *, inputs: bool = True
+    ) -> tuple[Array | None, State, Params]:
+        """dx if ``inputs``, the cotangent of the initial state, the gradients, from those of y and the last state."""
         if not isinstance(tape, door.Tape):
             raise TypeError(f"the tape is the third of what forward gave, not a {type(tape).__name__}")
         if dy is not None:
@@ -114,7 +116,8 @@ class Model:
             xp = self.backend.xp
             if tape.single:
                 dy, dstate = tree.map(lambda a: xp.expand_dims(a, axis=0), (dy, dstate))
-            dx, ds, grads = self.layer.backward(tape.params, tape.kept, dy, dstate)
+            way = tape.params, tape.kept, dy, dstate
+            dx, ds, grads = self.layer.backward(*way) if inputs else (None, *self.layer.gradients(*way))
             return *door.leave(tape.single, (dx, ds)), grads
 
     def predict(self, x: Array, *, batch_size: int = 32, lengths: Any = None, mask: Array | None = None) -> Array:
