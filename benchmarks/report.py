@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 import statistics
 
 import machine
@@ -29,9 +30,10 @@ def write(result, path):
 
 
 def compact(result):
-    """JSON with a line for each row of a table, and times in as many digits as they are good for."""
+    """JSON with a line for each row of a table and each list of numbers, in as many digits as they are good for."""
     rounded = round_all(result)
     text = json.dumps({name: part for name, part in rounded.items() if name != "table"}, indent=1)
+    text = re.sub(r"\[\s+([^][{}]+?)\s+\]", lambda found: f"[{' '.join(found[1].split())}]", text)
     rows = ",\n  ".join(map(json.dumps, rounded.get("table", [])))
     return text[: text.rindex("}")].rstrip() + (f',\n "table": [\n  {rows}\n ]\n' if rows else "\n") + "}"
 

@@ -10,6 +10,7 @@ import machine
 import numpy as np
 import pytest
 import report
+import training
 
 
 def test_the_machine_is_described_in_json():
@@ -92,3 +93,22 @@ def test_a_table_of_the_loop_alone_has_no_picture(tmp_path):
     met = (tmp_path / written.stem).with_suffix(".md").read_text(encoding="utf-8")
     assert met == written.with_suffix(".md").read_text(encoding="utf-8")
     assert not list(tmp_path.glob("*.png"))
+
+
+def test_lists_of_numbers_have_a_line_each():
+    result = {"machine": {"cores": 2}, "a": {"b": [1.25, 2.0]}, "rows": [{"c": ["x y", 3]}], "none": []}
+    text = report.compact(result | {"table": [{"d": [1.0]}]})
+    assert json.loads(text) == result | {"table": [{"d": [1.0]}]}
+    assert '"b": [1.25, 2.0]' in text and '"c": ["x y", 3]' in text
+
+
+def test_training_is_told_by_cell_and_threads():
+    def row(cell, threads, case, ratio):
+        return {"cell": cell, "threads": threads, "case": case, "ratio": machine.spread([ratio])}
+
+    rows = [row(cell, threads, case, ratio * threads) for cell in ("RNN", "GRU") for threads in (1, 2)
+            for case, ratio in (("stream", 2.0), ("large", 8.0))]  # fmt: skip
+    text = training.markdown(rows)
+    assert "|  | stream | large | geometric mean |" in text
+    assert "| GRU, 1 thread | 2.00 | 8.00 | **4.00** |" in text
+    assert "| RNN, 2 threads | 4.00 | 16.00 | **8.00** |" in text
