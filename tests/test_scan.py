@@ -137,6 +137,12 @@ def test_checkpointing_keeps_no_tape_and_computes_each_piece_again():
     assert kernel.calls == [call for pair in back for call in pair]
 
 
+@pytest.mark.parametrize("segment", [0, -1, 2.5, "3"])
+def test_pieces_have_a_step_or_more(segment):
+    with pytest.raises(ValueError, match=f"segment is a number of steps, 1 or more, or None, not {segment!r}"):
+        scan(SUM, ONES, column(1, 2, 3), segment=segment, outputs=False)
+
+
 @pytest.mark.parametrize("segment", [None, 2])
 def test_what_nobody_wants_does_not_come_back(segment):
     y, end, tape = scan(SUM, ONES, column(1, 2, 3), segment=segment, outputs=False)

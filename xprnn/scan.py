@@ -5,6 +5,7 @@ checkpointing; not passing ``ds`` from one call to the one before is truncated b
 are streaming.
 """
 
+from numbers import Integral
 from typing import Any, NamedTuple
 
 from . import tree
@@ -71,6 +72,8 @@ def scan(
     if segment is None:
         ys, s, whole = kernel.forward(cell, p, _cleaned(x, mask), s, mask, reverse, tape, outputs)
         return ys, s, Tape(kernel, x, whole) if tape else None
+    if not (isinstance(segment, Integral) and segment >= 1):
+        raise ValueError(f"segment is a number of steps, 1 or more, or None, not {segment!r}")
     xp, T = namespace(x), x.shape[0]
     cuts = [slice(start, min(start + segment, T)) for start in range(0, T, segment)][:: -1 if reverse else 1]
     parts, starts = Pieces(xp, T), Record(xp, len(cuts))
