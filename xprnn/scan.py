@@ -104,7 +104,8 @@ def scan_vjp(
     total: Any = None
     for n, cut in reversed(list(enumerate(cuts))):
         part, rows = _part(x, mask, cut)
-        _, _, saved = kernel.forward(cell, p, part, tuple(a[n, ...] for a in starts), rows, reverse, True, False)
+        start = tuple(a[n, ...] for a in starts)
+        _, _, saved = kernel.forward(cell, p, part, start, rows, reverse, outputs=False)
         dx, ds, more = kernel.backward(cell, p, saved, None if dys is None else dys[cut, ...], ds, inputs)
         total = tree.add(total, more)
         if inputs:
