@@ -44,8 +44,11 @@ def start(job):
     return tuple(np.zeros((job.sizes.B, job.sizes.H), "f") for _ in range(1 + (job.cell == "LSTM")))
 
 
-def xprnn(job, threads):
-    """A Model of one layer on NumPy, as a user would call it; arrays are time-first in memory, as all others have."""
+def xprnn(job, threads, inputs=True):
+    """A Model of one layer on NumPy, as a user would call it; arrays are time-first in memory, as all others have.
+
+    inputs: whether training asks for dx.
+    """
     model = xprnn_model(job)
 
     def infer(question):
@@ -53,8 +56,9 @@ def xprnn(job, threads):
 
     def train(question):
         y, _, tape = model.forward(question.x.swapaxes(0, 1))
-        dx, _, grads = model.backward(tape, question.dy.swapaxes(0, 1))
-        return Answer(y.swapaxes(0, 1), dx.swapaxes(0, 1), grads["0"]["Wx"], grads["0"]["Wh"])
+        dx, _, grads = model.backward(tape, question.dy.swapaxes(0, 1), inputs=inputs)
+        dx = dx.swapaxes(0, 1) if inputs else None
+        return Answer(y.swapaxes(0, 1), dx, grads["0"]["Wx"], grads["0"]["Wh"])
 
     return Contestant(infer, train)
 
@@ -75,8 +79,8 @@ def torch_state(weights, suffix):
     return {name + suffix: torch.from_numpy(weights[ours].T.copy()) for name, ours in TORCH.items()}
 
 
-def torch(job, threads):
-    """torch.nn, eager: inference mode, and autograd."""
+def torch(job, threads, inputs=True):
+    """torch.nn, eager: inference mode, and autograd, which is asked for dx if ``inputs``."""
     import torch
 
     torch.set_num_threads(threads)
@@ -88,10 +92,10 @@ def torch(job, threads):
             return Answer(module(torch.from_numpy(question.x))[0].numpy())
 
     def train(question):
-        x = torch.from_numpy(question.x).requires_grad_()
+        x = torch.from_numpy(question.x).requires_grad_(inputs)
         y, _ = module(x)
-        dx, dWx, dWh, *_ = torch.autograd.grad(y, [x, *parameters], torch.from_numpy(question.dy))
-        return Answer(y.detach().numpy(), dx.numpy(), dWx.numpy().T, dWh.numpy().T)
+        dWx, dWh, *others = torch.autograd.grad(y, [*parameters, *[x] * inputs], torch.from_numpy(question.dy))
+        return Answer(y.detach().numpy(), others[-1].numpy() if inputs else None, dWx.numpy().T, dWh.numpy().T)
 
     return Contestant(infer, train)
 

@@ -19,53 +19,21 @@ QUESTIONS = 3  # with answers of their own, asked in turn
 FIELDS = ("y", "dWx", "dWh")
 
 
-def ours(job):
-    """A Model of one layer, as a user would call it."""
-    import contestants
-    from cases import Answer
-
-    model = contestants.xprnn_model(job)
-
-    def train(question):
-        y, _, tape = model.forward(question.x.swapaxes(0, 1))
-        _, _, grads = model.backward(tape, question.dy.swapaxes(0, 1), inputs=False)
-        return Answer(y.swapaxes(0, 1), None, grads["0"]["Wx"], grads["0"]["Wh"])
-
-    return train
-
-
-def theirs(job):
-    """torch.nn's layer, eager, and autograd."""
-    import contestants
-    import torch
-    from cases import Answer
-
-    module = contestants.torch_layer(job)
-    parameters = list(module.parameters())
-
-    def train(question):
-        y, _ = module(torch.from_numpy(question.x))
-        dWx, dWh, *_ = torch.autograd.grad(y, parameters, torch.from_numpy(question.dy))
-        return Answer(y.detach().numpy(), None, dWx.numpy().T, dWh.numpy().T)
-
-    return train
-
-
 def measure(chosen, rounds, threads):
     """The rows of all cells and cases with so many threads."""
     if threads == 1 and hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     import cases
+    import contestants
     import duel
-    import torch
 
-    torch.set_num_threads(threads)
     rows = []
     for cell, case in itertools.product(cases.CELLS, chosen):
         job = cases.job(cell, case)
         questions = [cases.question(job.sizes, number) for number in range(QUESTIONS)]
         exam = [(question, cases.answer(job, question)._replace(dx=None)) for question in questions]
-        met = duel.duel([ours(job), theirs(job)], (True, True), exam, FIELDS, rounds, threads)
+        sides = [side(job, threads, inputs=False).train for side in (contestants.xprnn, contestants.torch)]
+        met = duel.duel(sides, (True, True), exam, FIELDS, rounds, threads)
         row = {"threads": threads, "cell": cell, "case": case, "ratio": machine.ratios(met[1], met[0])}
         rows.append(row | {"our seconds": met[0], "their seconds": met[1]})
     return rows
