@@ -8,7 +8,7 @@
 // for the way back has ``saved`` parts.
 #pragma once
 
-#include "vector.h"
+#include "curves.h"
 
 namespace {
 
