@@ -70,6 +70,11 @@ inline Vector<Real> tanh(Vector<Real> x) {
 }
 
 #if VECTOR_BYTES == 64
+// from[place], in each lane.
+inline Vector<float> fetch(const float* from, Numbers<float>::Bits place) noexcept {
+    return _mm512_maskz_permutexvar_ps(0xFFFF, (__m512i)place, load(from));
+}
+
 // Without a division, within 1.3 units: two pieces for each power of two from 1/8 to 9.5, and one for what is below,
 // with a polynomial each in the distance from a point where tanh is almost a float. What ends a number's exponent and
 // begins its mantissa says where a piece's numbers stand; one instruction fetches those of all lanes. By itself it
@@ -104,9 +109,7 @@ inline Vector<float> tanh<float>(Vector<float> x) {
     const auto sign = (N::Bits)x & N::SIGN;
     const Vector<float> size = lower(N::TANH_END - Vector<float>{}, (Vector<float>)((N::Bits)x ^ sign));
     const N::Bits piece = (N::Bits)upper(N::TANH_LOW - Vector<float>{}, size) >> (N::MANTISSA - 1);
-    const auto c = [&](int n) __attribute__((always_inline)) {
-        return (Vector<float>)_mm512_maskz_permutexvar_ps(0xFFFF, (__m512i)piece, load(C[1 + n]));
-    };
+    const auto c = [&](int n) { return fetch(C[1 + n], piece); };
     const Vector<float> t = size - c(-1), square = t * t;
     const Vector<float> high = (c(6) * t + c(5)) * square + (c(4) * t + c(3));
     const Vector<float> y = (high * square + (c(2) * t + c(1))) * t + c(0);
