@@ -1,5 +1,5 @@
-// Rows walked by two threads, in all ways in which they may meet, and held to the walk of one; prints how it went, and how
-// many steps both made.
+// Rows walked by two threads, in all ways in which they may meet, and held to the walk of one; prints how it went, and
+// how many steps both made.
 #include <pthread.h>
 #include <sched.h>
 #include <unistd.h>
@@ -34,11 +34,13 @@ struct Row {
             return numbers;
         };
         const long G = native::gates_of(kind) * H;
-        x = draw(T * D), Wx = draw(D * G), Wh = draw(H * G), Wc = draw(3 * H), b = draw(G), h = draw(H), c = draw(H), keep = draw(H);
+        x = draw(T * D), Wx = draw(D * G), Wh = draw(H * G), Wc = draw(3 * H), b = draw(G);
+        h = draw(H), c = draw(H), keep = draw(H);
         for (long t = 0; t < T; t++) mask.push_back(t % 7 != 3);
         f.kind = kind, f.threads = 2, f.reverse = !plain, f.steps = T, f.batch = 1, f.features = D, f.hidden = H;
         f.x = x.data(), f.x_step = f.x_row = D;
-        f.Wx = Wx.data(), f.Wh = Wh.data(), f.Wc = Wc.data(), f.bx = b.data(), f.bh = b.data(), f.h = h.data(), f.c = c.data();
+        f.Wx = Wx.data(), f.Wh = Wh.data(), f.Wc = Wc.data(), f.bx = b.data(), f.bh = b.data();
+        f.h = h.data(), f.c = c.data();
         f.h_end = h_end.data(), f.c_end = c_end.data(), f.ys = ys.data();
         if (plain) return;
         f.mask = mask.data(), f.mask_step = f.mask_row = 1;
@@ -46,9 +48,11 @@ struct Row {
     }
 
     bool left_as(const Row& other) const {
-        const auto same = [](const Floats& a, const Floats& b) { return !std::memcmp(a.data(), b.data(), a.size() * 4); };
-        return same(h_end, other.h_end) && same(c_end, other.c_end) && same(ys, other.ys) && same(states, other.states) &&
-               same(saved, other.saved);
+        const auto same = [](const Floats& a, const Floats& b) {
+            return !std::memcmp(a.data(), b.data(), a.size() * sizeof(float));
+        };
+        return same(h_end, other.h_end) && same(c_end, other.c_end) && same(ys, other.ys) &&
+               same(states, other.states) && same(saved, other.saved);
     }
 };
 
@@ -64,7 +68,8 @@ void sleep_ms(long count) { usleep(count * 1000); }
 using Lead = std::function<long()>;
 using Follow = std::function<void()>;
 
-// How a thread that leads and one that follows meet; whether it came to what was to be, as the system may have it otherwise.
+// How a thread that leads and one that follows meet; whether it came to what was to be, as the system may have it
+// otherwise.
 struct Meeting {
     const char* name;
     long steps;
@@ -87,7 +92,8 @@ void go(const Meeting& meeting, native::Kind kind, bool plain) {
         both = meeting.meet([&] { return pair.lead(); }, [&] { pair.follow(); });
         came = meeting.came(both), same = same && row.left_as(wanted);
     }
-    std::printf("%s %s %ld of %ld\n", meeting.name, !same ? "differs" : came ? "well" : "otherwise", both, meeting.steps);
+    const char* how = !same ? "differs" : came ? "well" : "otherwise";
+    std::printf("%s %s %ld of %ld\n", meeting.name, how, both, meeting.steps);
 }
 
 }  // namespace
@@ -128,7 +134,8 @@ int main(int, char** arguments) {
     };
     for (long steps : {4, 5}) {
         const Row row(native::Kind::lstm, steps, true);
-        std::printf("%ld-steps %s\n", steps, Pair<Memory<false>, float>::suits(row.f) == (steps > 4) ? "well" : "otherwise");
+        const bool right = Pair<Memory<false>, float>::suits(row.f) == (steps > 4);
+        std::printf("%ld-steps %s\n", steps, right ? "well" : "otherwise");
     }
     std::signal(SIGUSR1, [](int) { sleep_ms(100); });
     if (std::atoi(arguments[3])) meetings.push_back({"interrupted", 20000, interrupted, until_slower});

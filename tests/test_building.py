@@ -16,7 +16,12 @@ PACKAGE = ROOT / "xprnn"
 FILES = sorted(PACKAGE.rglob("*.py"))
 MODULES = {".".join(file.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): file for file in FILES}
 SOURCES = [path for folder in ("xprnn", "tests", "benchmarks") for path in sorted((ROOT / folder).rglob("*.py"))]
-NATIVE = sorted((PACKAGE / "kernels" / "native").iterdir())
+COMPILED = [
+    path
+    for folder in ("xprnn", "tests")
+    for path in sorted((ROOT / folder).rglob("*"))
+    if path.suffix in (".h", ".cpp", ".cuh", ".cu")
+]
 EACH = pytest.mark.parametrize("name", MODULES)
 
 # The floor of every module and package directly in xprnn; a module may import from its own floor and those below.
@@ -101,8 +106,8 @@ def test_the_package_itself_leaves_the_checks_outside():
     assert not [other for other in imported("xprnn") if other.startswith("xprnn.testing")]
 
 
-@pytest.mark.parametrize("path", NATIVE, ids=lambda path: path.name)
-def test_lines_of_the_native_kernel_are_short(path):
+@pytest.mark.parametrize("path", COMPILED, ids=lambda path: str(path.relative_to(ROOT)))
+def test_lines_of_what_is_compiled_are_short(path):
     lines = path.read_text(encoding="utf-8").splitlines()
     assert [line for line in lines if len(line) > 120] == []
 

@@ -58,8 +58,8 @@ int cluster_rank() { return static_cast<int>(emulator::here().rank); }
 
 void cluster_meet() {
     using namespace emulator;
-    const unsigned first = current->block - here().rank;
-    meet_at(cluster_meetings[first / cluster_size], threads * cluster_size, "cluster_meet", first, first + cluster_size);
+    const unsigned first = current->block - here().rank, end = first + cluster_size;
+    meet_at(cluster_meetings[first / cluster_size], threads * cluster_size, "cluster_meet", first, end);
 }
 
 void meet(int id, int threads) {

@@ -1,5 +1,6 @@
-// The threads of all blocks that are alive at once, each a fiber: whoever may go on is drawn by lot, whole warps are made
-// to wait for long, and what is written for others arrives late and in no order. When nobody may go on, that is an error.
+// The threads of all blocks that are alive at once, each a fiber: whoever may go on is drawn by lot, whole warps are
+// made to wait for long, and what is written for others arrives late and in no order. When nobody may go on, that is an
+// error.
 #pragma once
 
 #include "interface.h"
@@ -139,7 +140,8 @@ static void wake(Fiber& f) {
     _longjmp(scheduler, 1);
 }
 
-// All lanes of the warp meet. Theirs is the slot ``turn`` of what they show each other, until they meet after the next time.
+// All lanes of the warp meet. Theirs is the slot ``turn`` of what they show each other, until they meet after the next
+// time.
 unsigned meet_in_warp(const char* where) {
     Warp& warp = warp_of(*current);
     const unsigned turn = current->meetings++ & 1;

@@ -1,5 +1,5 @@
-// flags.cuh on a CPU. What store_fresh16 writes arrives late, if nobody makes sure of it: whoever raises a flag does, for
-// what it has written itself, and for what other threads of its block had written before they met somebody.
+// flags.cuh on a CPU. What store_fresh16 writes arrives late, if nobody makes sure of it: whoever raises a flag does,
+// for what it has written itself, and for what other threads of its block had written before they met somebody.
 #pragma once
 
 #include "barriers.h"

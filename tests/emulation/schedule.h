@@ -28,7 +28,9 @@ static void draw() {
     turns = 1 + roll(64), arrival = chances[roll(4)];
     const std::uint64_t way = roll(4), chosen = roll(warps.size());
     for (std::size_t n = 0; n < warps.size(); ++n)
-        warps[n].held = way == 1 ? !roll(4) : way == 2 ? n / block_warps == chosen / block_warps : way == 3 && n != chosen;
+        warps[n].held = way == 1   ? !roll(4)
+                        : way == 2 ? n / block_warps == chosen / block_warps
+                                   : way == 3 && n != chosen;
 }
 
 static void describe(const Fiber& f) {

@@ -13,8 +13,9 @@ struct Unit {
     Real z[6], h, c, peephole[3];
 };
 
-// A unit on the way back: dh and dc are of the state after the step; then dc is of the one before it, and ``carry`` that
-// part of the cotangent of h before it that does not come through the product with Wh. z is what the step has left.
+// A unit on the way back: dh and dc are of the state after the step; then dc is of the one before it, and ``carry``
+// that part of the cotangent of h before it that does not come through the product with Wh. z is what the step has
+// left.
 struct Back {
     Real z[6], before, after, c_before, c_after, dh, dc, carry, d[6], peephole[3];
 };
@@ -133,8 +134,8 @@ struct GatedBefore : Plain {
     }
 };
 
-// The layer-normalized LSTM in pieces, between which sums are made over the units of a row: i, f, o = σ(z), g = tanh(z),
-// c' = f c + i g; then h' = o tanh m, where m is what the norm makes of c'.
+// The layer-normalized LSTM in pieces, between which sums are made over the units of a row: i, f, o = σ(z), g =
+// tanh(z), c' = f c + i g; then h' = o tanh m, where m is what the norm makes of c'.
 struct Normalized : Plain {
     static constexpr int columns = 4, recurrents = 4;
     static constexpr bool memory = true;

@@ -1,4 +1,5 @@
-// Clipping: the norm of all leaves together, leaves times a number that a kernel has made, and each number held in bounds.
+// Clipping: the norm of all leaves together, leaves times a number that a kernel has made, and each number held in
+// bounds.
 //
 // A sum of squares is kept as s · m², with m the largest number so far, for the squares of large numbers are infinite.
 #include "leaves.cuh"

@@ -43,7 +43,10 @@ __device__ inline void barrier_fence() { asm volatile("fence.mbarrier_init.relea
 
 // One of those that are to come in this phase, who expects so many bytes more in it.
 __device__ inline void barrier_expect(Barrier* b, int bytes) {
-    asm volatile("mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], %1;" ::"r"(shared_place(b)), "r"(bytes) : "memory");
+    asm volatile("mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], %1;"
+                 :
+                 : "r"(shared_place(b)), "r"(bytes)
+                 : "memory");
 }
 
 // Wait for the end of the phase with this parity: this one, or the one before if the parity is not that of this one.
@@ -62,9 +65,9 @@ __device__ inline void barrier_wait(Barrier* b, int parity) {
 
 // Push so many bytes to block ``rank``, to where ``there`` is in this one; ``there`` is a multiple of them.
 __device__ inline void push16(void* there, Barrier* b, int rank, unsigned w0, unsigned w1, unsigned w2, unsigned w3) {
-    asm volatile("st.async.weak.shared::cluster.mbarrier::complete_tx::bytes.v4.b32 [%0], {%1, %2, %3, %4}, [%5];" ::"r"(
-                     place_in(rank, there)),
-                 "r"(w0), "r"(w1), "r"(w2), "r"(w3), "r"(place_in(rank, b))
+    asm volatile("st.async.weak.shared::cluster.mbarrier::complete_tx::bytes.v4.b32 [%0], {%1, %2, %3, %4}, [%5];"
+                 :
+                 : "r"(place_in(rank, there)), "r"(w0), "r"(w1), "r"(w2), "r"(w3), "r"(place_in(rank, b))
                  : "memory");
 }
 __device__ inline void push8(void* there, Barrier* b, int rank, unsigned w0, unsigned w1) {

@@ -1,9 +1,10 @@
-// What the way back of the cluster walk has for all cells: who has which unit of which row, what a thread reads of it from
-// step to step, and how what comes through the product goes to whom it concerns.
+// What the way back of the cluster walk has for all cells: who has which unit of which row, what a thread reads of it
+// from step to step, and how what comes through the product goes to whom it concerns.
 //
-// A block multiplies the cotangents of its units' gates with its share of Wh, the columns of these units, which stays on
-// the chip. That gives a part of the cotangent of h before the step for all units; each goes to the block that has the
-// unit, which adds the parts in the order of the blocks. So a step exchanges HIDDEN numbers a row, not those of all gates.
+// A block multiplies the cotangents of its units' gates with its share of Wh, the columns of these units, which stays
+// on the chip. That gives a part of the cotangent of h before the step for all units; each goes to the block that has
+// the unit, which adds the parts in the order of the blocks. So a step exchanges HIDDEN numbers a row, not those of all
+// gates.
 //
 // T steps, B rows, H units, as in recurrent.cu; units and rows beyond these are there to fill up and stay 0.
 #pragma once

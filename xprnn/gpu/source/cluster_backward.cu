@@ -32,10 +32,10 @@ __device__ inline void leave(const Own& own, const Layer& all, Index t, unsigned
 }
 
 extern "C" __global__ void __cluster_dims__(CLUSTER, 1, 1) __launch_bounds__(THREADS, 1)
-    cluster_backward(Index T, Index B, Index H, Index reverse, const unsigned* packed, const Real* saved, const Real* Wc,
-                     const Real* keep, const bool* mask, Index mask_step, Index mask_row, const Real* h, const Real* c,
-                     const Real* dy, Index dy_step, Index dy_row, const Real* dh, const Real* dc, Real* d, Real* new_dh,
-                     Real* new_dc) {
+    cluster_backward(Index T, Index B, Index H, Index reverse, const unsigned* packed, const Real* saved,
+                     const Real* Wc, const Real* keep, const bool* mask, Index mask_step, Index mask_row, const Real* h,
+                     const Real* c, const Real* dy, Index dy_step, Index dy_row, const Real* dh, const Real* dc,
+                     Real* d, Real* new_dh, Real* new_dc) {
     const Layer all{T, B, H, reverse, saved, Wc, keep, mask, mask_step, mask_row, h,
                     c, dy, dy_step, dy_row, dh, dc, d, new_dh, new_dc};
     Room& room = *reinterpret_cast<Room*>(shared_memory());

@@ -1,6 +1,6 @@
-// A recurrent layer from its first state to its last in one launch: a cluster of blocks for each ROWS rows of the batch,
-// and a thread for each unit of each row, which keeps its state to the end. Of each step only the product with Wh and the
-// exchange of h between the blocks are more than what a thread does alone.
+// A recurrent layer from its first state to its last in one launch: a cluster of blocks for each ROWS rows of the
+// batch, and a thread for each unit of each row, which keeps its state to the end. Of each step only the product with
+// Wh and the exchange of h between the blocks are more than what a thread does alone.
 #include "cluster_there.cuh"
 
 constexpr int FIXED = SUMS + (Cell::peepholes ? 3 : 0);  // numbers of a unit: a bias for each sum, peepholes
@@ -21,7 +21,8 @@ __device__ inline void fix(const Layer& all, int rank, Real* fixed) {
         const Index j = rank * UNITS + n % UNITS;
         Real sum = 0;
         if (j < all.H && k >= SUMS) sum = all.Wc[(k - SUMS) * all.H + j];
-        if (j < all.H && all.bx && k >= Cell::first_drive && k < SUMS) sum += all.bx[(k - Cell::first_drive) * all.H + j];
+        if (j < all.H && all.bx && k >= Cell::first_drive && k < SUMS)
+            sum += all.bx[(k - Cell::first_drive) * all.H + j];
         if (j < all.H && all.bh && from >= 0) sum += all.bh[from * all.H + j];
         fixed[n] = sum;
     }
@@ -44,8 +45,8 @@ __device__ inline void step(Own& own, const Place& at, const Room& room, Unit& q
     own.keep(q);
 }
 
-// ``keeps``: whether h, c and seen have T + 1 states and the way back needs what the steps leave in ``saved``; else they
-// have one, which the last state replaces.
+// ``keeps``: whether h, c and seen have T + 1 states and the way back needs what the steps leave in ``saved``; else
+// they have one, which the last state replaces.
 extern "C" __global__ void __cluster_dims__(CLUSTER, 1, 1) __launch_bounds__(THREADS, 1)
     cluster_forward(Index T, Index B, Index H, Index reverse, Index keeps, const unsigned* packed, Real* saved,
                     const Real* bx, const Real* bh, const Real* Wc, const Real* keep, const bool* mask, Index mask_step,
@@ -56,7 +57,8 @@ extern "C" __global__ void __cluster_dims__(CLUSTER, 1, 1) __launch_bounds__(THR
     const Exchange exchange{room.arrived, ROWS * HIDDEN / IN_WORD * 4};
     if (threadIdx.x == 0) exchange.begin();
     Recurrent product;
-    product.take(reinterpret_cast<const Words*>(packed) + rank * Recurrent::PACKED, reinterpret_cast<Words*>(&room + 1));
+    product.take(reinterpret_cast<const Words*>(packed) + rank * Recurrent::PACKED,
+                 reinterpret_cast<Words*>(&room + 1));
     begin(all, first, room.seen);
     fix(all, rank, room.fixed);
     const Place at(all, rank, first);
@@ -67,7 +69,8 @@ extern "C" __global__ void __cluster_dims__(CLUSTER, 1, 1) __launch_bounds__(THR
         const bool last = n + 1 == T;
         if (n > 0) exchange.await(n - 1);
         product.multiply(room.seen[1 - here], room.partial);
-        // The next product writes there when exchange n is complete: when all threads here have pushed, and so have read.
+        // The next product writes there when exchange n is complete: when all threads here have pushed, and so have
+        // read.
         __syncthreads();
         if (threadIdx.x >= ALL) continue;
         Unit q;

@@ -1,7 +1,8 @@
 // What layer normalization needs of the other blocks in each step: sums over all units of a row.
 //
 // GROUP threads side by side have units of one row. They add up what they have and tell all blocks, this one too, two
-// numbers; every thread adds up those of its row in the order of the units. So all come to the same bits, whoever is first.
+// numbers; every thread adds up those of its row in the order of the units. So all come to the same bits, whoever is
+// first.
 //
 // A step makes two such exchanges, 2 n and 2 n + 1, one for each buffer, and then that of the walk itself, which nobody
 // completes before all threads have read both; that is why they need no __syncthreads of their own.

@@ -1,5 +1,6 @@
-// The layer-normalized LSTM back from its last state to its first in one launch, as in cluster_backward.cu. The blocks of
-// a cluster exchange the parts of dh, and two times more in each step what goes back through the norms of c and of h Wh.
+// The layer-normalized LSTM back from its last state to its first in one launch, as in cluster_backward.cu. The blocks
+// of a cluster exchange the parts of dh, and two times more in each step what goes back through the norms of c and of h
+// Wh.
 #include "cluster_back.cuh"
 #include "cluster_norm.cuh"
 
@@ -17,8 +18,8 @@ struct Room {
 };
 static_assert(sizeof(Room) + sizeof(Words) * Through::REST == SHARED_BYTES, "the host makes other room");
 
-// A step as the way there has left it in ``v`` and ``norms``, and the cotangents of h Wh and of what is bent to h, which
-// go to ``dv`` (T, B, 4H) and ``dm`` (T, B, H).
+// A step as the way there has left it in ``v`` and ``norms``, and the cotangents of h Wh and of what is bent to h,
+// which go to ``dv`` (T, B, 4H) and ``dm`` (T, B, H).
 struct Step {
     const Real *v, *norms;
     Real *dv, *dm;

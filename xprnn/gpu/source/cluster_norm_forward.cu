@@ -18,7 +18,8 @@ static_assert(sizeof(Room) + sizeof(Words) * Recurrent::REST == SHARED_BYTES, "t
 struct Left {
     Real *v, *norms;
 
-    __device__ void leave(const Layer& all, const Place& at, Index t, const Real (&sums)[4], Norm wide, Norm memory) const {
+    __device__ void leave(const Layer& all, const Place& at, Index t, const Real (&sums)[4], Norm wide,
+                          Norm memory) const {
         if (!at.there || !v) return;
         const Index row = t * all.B + at.b;
 #pragma unroll
@@ -37,7 +38,8 @@ extern "C" __global__ void __cluster_dims__(CLUSTER, 1, 1) __launch_bounds__(THR
                          Real* saved, Real* v, Real* norms, const Real* gh, const Real* gc, const Real* bc,
                          const Real* keep, const bool* mask, Index mask_step, Index mask_row, Real* h, Real* c,
                          Real* seen, Real* y) {
-    const Layer all{T, B, H, reverse, keeps, saved, nullptr, nullptr, nullptr, keep, mask, mask_step, mask_row, h, c, seen, y};
+    const Layer all{T,    B,    H,         reverse,  keeps, saved, nullptr, nullptr, nullptr,
+                    keep, mask, mask_step, mask_row, h,     c,     seen,    y};
     const Left left{v, norms};
     Room& room = *reinterpret_cast<Room*>(shared_memory());
     const int rank = cluster_rank(), first = blockIdx.x / CLUSTER * ROWS;
@@ -45,7 +47,8 @@ extern "C" __global__ void __cluster_dims__(CLUSTER, 1, 1) __launch_bounds__(THR
     const Sums sums(room.told, H, rank);
     if (threadIdx.x == 0) exchange.begin(), sums.exchange().begin();
     Recurrent product;
-    product.take(reinterpret_cast<const Words*>(packed) + rank * Recurrent::PACKED, reinterpret_cast<Words*>(&room + 1));
+    product.take(reinterpret_cast<const Words*>(packed) + rank * Recurrent::PACKED,
+                 reinterpret_cast<Words*>(&room + 1));
     begin(all, first, room.seen);
     Gains{gh, gc, bc}.fix(H, rank, room.fixed);
     const Place at(all, rank, first);

@@ -1,5 +1,5 @@
-// What the way there of the cluster walk has for all cells: who has which unit of which row, what a thread keeps from step
-// to step, and how h comes to all blocks.
+// What the way there of the cluster walk has for all cells: who has which unit of which row, what a thread keeps from
+// step to step, and how h comes to all blocks.
 //
 // T steps, B rows, H units, as in recurrent.cu; units and rows beyond these are there to fill up and stay 0.
 #pragma once
@@ -40,8 +40,8 @@ struct Place {
     bool there;
 
     __device__ Place(const Layer& all, int rank, int first)
-        : unit(threadIdx.x % UNITS), row(threadIdx.x < OURS ? threadIdx.x / UNITS : 0), j(rank * UNITS + unit), b(first + row),
-          there(j < all.H && b < all.B && threadIdx.x < OURS) {}
+        : unit(threadIdx.x % UNITS), row(threadIdx.x < OURS ? threadIdx.x / UNITS : 0), j(rank * UNITS + unit),
+          b(first + row), there(j < all.H && b < all.B && threadIdx.x < OURS) {}
     // Among the numbers of a state.
     __device__ Index of(const Layer& all) const { return b * all.H + j; }
 };

@@ -1,4 +1,5 @@
-// What both ways of the cluster walk share: products with weights that stay on the chip, and the exchange between blocks.
+// What both ways of the cluster walk share: products with weights that stay on the chip, and the exchange between
+// blocks.
 //
 // A cluster of CLUSTER blocks has ROWS rows of the batch; each block has UNITS units, UNITS a multiple of 8, and the
 // weights of their gates. How to use this file:
@@ -12,9 +13,10 @@
 //   __syncthreads()
 //   P::sum(partial, row, output)          always added in the same order
 //
-// Of THREADS threads, the first P::WORKERS multiply. The host says CLUSTER, UNITS, ROWS and THREADS, and how the product
-// is made: PRECISION 0 exactly, 1 with TF32 and 2 with bfloat16 operands; SPLIT parts of the terms; TILES of 16 outputs
-// for a warp, unless exact; so many pieces of 4 words of weights IN_REGISTERS of a thread, the rest in shared memory.
+// Of THREADS threads, the first P::WORKERS multiply. The host says CLUSTER, UNITS, ROWS and THREADS, and how the
+// product is made: PRECISION 0 exactly, 1 with TF32 and 2 with bfloat16 operands; SPLIT parts of the terms; TILES of 16
+// outputs for a warp, unless exact; so many pieces of 4 words of weights IN_REGISTERS of a thread, the rest in shared
+// memory.
 #pragma once
 #include "cluster.cuh"
 #include "runtime.cuh"
@@ -51,7 +53,8 @@ struct Weights {
         rest = room + threadIdx.x;
 #pragma unroll
         for (int n = 0; n < HELD; ++n) held[n] = packed[n * WORKERS + threadIdx.x];
-        for (int n = HELD; n < PIECES; ++n) room[(n - HELD) * WORKERS + threadIdx.x] = packed[n * WORKERS + threadIdx.x];
+        for (int n = HELD; n < PIECES; ++n)
+            room[(n - HELD) * WORKERS + threadIdx.x] = packed[n * WORKERS + threadIdx.x];
     }
     // n is known where loops are unrolled, as registers have no index.
     __device__ Words piece(int n) const { return n < HELD ? held[n] : rest[(n - HELD) * WORKERS]; }
@@ -66,7 +69,8 @@ struct Term {
 // same operands, or such as lie side by side, and write 4 sums side by side.
 template <int OUTPUTS, int TERMS>
 struct Exact {
-    static constexpr int GROUPS = divided_up(OUTPUTS, 4), FOURS = divided_up(TERMS, 4 * SPLIT), WORKERS = GROUPS * SPLIT;
+    static constexpr int GROUPS = divided_up(OUTPUTS, 4), WORKERS = GROUPS * SPLIT;
+    static constexpr int FOURS = divided_up(TERMS, 4 * SPLIT);
     static constexpr int PIECES = 4 * FOURS, PITCH = 4 * FOURS * SPLIT, WIDTH = 4 * GROUPS;
     static constexpr int AT_ONCE = ROWS < 4 ? ROWS : 4;  // as registers allow
     static_assert(ROWS % AT_ONCE == 0, "rows come in fours");
@@ -121,9 +125,10 @@ struct Exact {
     }
 };
 
-// By the tensor cores: a warp has TILES tiles of 16 outputs and a part of the terms, in 16 words, of all rows, in eights.
-// Terms are added in whatever order suits: lane 4 g + c reads words 4 c to 4 c + 3 of row g at once, and takes two of
-// them for the terms c and c + 4 of one instruction (2 c, 2 c + 1 and 2 c + 8, 2 c + 9 of bfloat16), two for the next.
+// By the tensor cores: a warp has TILES tiles of 16 outputs and a part of the terms, in 16 words, of all rows, in
+// eights. Terms are added in whatever order suits: lane 4 g + c reads words 4 c to 4 c + 3 of row g at once, and takes
+// two of them for the terms c and c + 4 of one instruction (2 c, 2 c + 1 and 2 c + 8, 2 c + 9 of bfloat16), two for the
+// next.
 template <int OUTPUTS, int TERMS>
 struct Tensor {
     static constexpr int GROUPS = divided_up(OUTPUTS, 16 * TILES), WORKERS = GROUPS * SPLIT * 32;
@@ -219,9 +224,9 @@ __device__ void pack(Words* packed, Weight weight) {
 
 // What the blocks of a cluster push to each other, a step at a time: exchange n, from 0 on, fills buffer n & 1 of each.
 //
-// Two buffers are enough, and nobody waits before writing. A block pushes exchange n only when all of exchange n - 1 has
-// reached it, and each block pushes its part of that only when all its threads have read exchange n - 2, whose buffer is
-// now written: there must be a __syncthreads between the last look at a buffer and the next push.
+// Two buffers are enough, and nobody waits before writing. A block pushes exchange n only when all of exchange n - 1
+// has reached it, and each block pushes its part of that only when all its threads have read exchange n - 2, whose
+// buffer is now written: there must be a __syncthreads between the last look at a buffer and the next push.
 struct Exchange {
     Barrier* arrived;  // 2 of them
     unsigned bytes;    // that reach a block in one exchange
@@ -233,8 +238,8 @@ struct Exchange {
         for (int n = 0; n < 2; ++n) barrier_expect(arrived + n, bytes);
     }
 
-    // By every thread that reads exchange n, thread 0 among them, which makes the barrier ready for exchange n + 2: that
-    // cannot be complete before this block has pushed its part of n + 1.
+    // By every thread that reads exchange n, thread 0 among them, which makes the barrier ready for exchange n + 2:
+    // that cannot be complete before this block has pushed its part of n + 1.
     __device__ void await(int n) const {
         barrier_wait(arrived + (n & 1), n >> 1 & 1);
         if (threadIdx.x == 0) barrier_expect(arrived + (n & 1), bytes);

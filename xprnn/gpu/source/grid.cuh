@@ -1,13 +1,14 @@
 // What all blocks of a GPU give each other in rounds, and its product with a matrix that stays on the chip in slabs.
 //
-// All blocks are there at once. In each round a block gives SHARE numbers for each of up to ROWS rows, and gets for each
-// row its OUTPUTS sums of a slab (OUTPUTS, K) with the K numbers that all have given, in the order of the blocks. They go
-// through the L2 cache: round r is in room r % 2, and the flag of a block is the number of rounds that it has given. Who
-// gives round r has had round r - 1 of all, who had then done with round r - 2: two rooms do.
+// All blocks are there at once. In each round a block gives SHARE numbers for each of up to ROWS rows, and gets for
+// each row its OUTPUTS sums of a slab (OUTPUTS, K) with the K numbers that all have given, in the order of the blocks.
+// They go through the L2 cache: round r is in room r % 2, and the flag of a block is the number of rounds that it has
+// given. Who gives round r has had round r - 1 of all, who had then done with round r - 2: two rooms do.
 //
-// PRECISION says how is multiplied: 0 exactly, 1 with TF32 operands, 2 with bfloat16 ones; sums are float32 in each. K is
-// cut into a slice for each of WARPS warps, and a slice into CHUNKS chunks of 64 bytes of a row, of which each of four
-// lanes has 16. Which number of a chunk meets a tensor core when is nobody's business: it is the same on both sides.
+// PRECISION says how is multiplied: 0 exactly, 1 with TF32 operands, 2 with bfloat16 ones; sums are float32 in each. K
+// is cut into a slice for each of WARPS warps, and a slice into CHUNKS chunks of 64 bytes of a row, of which each of
+// four lanes has 16. Which number of a chunk meets a tensor core when is nobody's business: it is the same on both
+// sides.
 #pragma once
 #include "runtime.cuh"
 #include "block.cuh"

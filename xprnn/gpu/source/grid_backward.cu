@@ -1,5 +1,5 @@
-// The way back of a recurrent layer over a whole sequence in one launch on all of a GPU: each block owns UNITS units, and
-// its rows of Wh stay on the chip. In round n all give the cotangents of the sums of step n, counted from the last.
+// The way back of a recurrent layer over a whole sequence in one launch on all of a GPU: each block owns UNITS units,
+// and its rows of Wh stay on the chip. In round n all give the cotangents of the sums of step n, counted from the last.
 //
 // The arrays are those of recurrent.cu. A launch takes the rows of the batch from ``first`` on, at most ROWS.
 #include "cells.cuh"

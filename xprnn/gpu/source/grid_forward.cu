@@ -1,5 +1,5 @@
-// A recurrent layer over a whole sequence in one launch on all of a GPU: each block owns UNITS units, and its columns of
-// Wh stay on the chip. In round n all give the state before step n, as the product with Wh sees it.
+// A recurrent layer over a whole sequence in one launch on all of a GPU: each block owns UNITS units, and its columns
+// of Wh stay on the chip. In round n all give the state before step n, as the product with Wh sees it.
 //
 // The arrays are those of recurrent.cu. A launch takes the rows of the batch from ``first`` on, at most ROWS.
 #include "cells.cuh"
@@ -8,8 +8,8 @@
 typedef Slab<Cell::recurrents * UNITS, UNITS> Weights;
 static_assert(UNITS * ROWS <= THREADS, "a thread owns one unit of one row");
 
-// The weights (blocks, 8 tiles, LENGTH) as the blocks load them, and the rooms and flags of all launches, zero; a thread
-// for each word.
+// The weights (blocks, 8 tiles, LENGTH) as the blocks load them, and the rooms and flags of all launches, zero; a
+// thread for each word.
 extern "C" __global__ void grid_begin(Index H, Index blocks, const Real* Wh, unsigned* packed, Index words,
                                       unsigned* rooms, Index waits, unsigned* flags, Index* lost) {
     const Index i = thread(), row = i / LENGTH, k = i % LENGTH * (NUMBERS / WORDS), block = row / (Weights::tiles * 8);

@@ -1,7 +1,8 @@
 // Losses with their gradients: each element of a prediction, or each row of logits, once over.
 //
-// ``mask`` (null: all real) has one value for ``inner`` elements, or rows, that follow each other. What each real one adds
-// to the mean is ``*counted``, or ``share`` where that is null. LOSS is one of the structs below, CLASS the dtype of classes.
+// ``mask`` (null: all real) has one value for ``inner`` elements, or rows, that follow each other. What each real one
+// adds to the mean is ``*counted``, or ``share`` where that is null. LOSS is one of the structs below, CLASS the dtype
+// of classes.
 #include "runtime.cuh"
 
 #ifndef LOSS
@@ -99,8 +100,8 @@ __device__ inline Real warp_largest(Real x) {
     return x;
 }
 
-// A warp for each row of V logits: losses[row] = each · (Σq log Σ exp y − Σ q y) and dy = each · (Σq softmax(y) − q), with
-// y less its largest. q is 1 at the class, or the probabilities of ``target`` where classes are null, smoothed.
+// A warp for each row of V logits: losses[row] = each · (Σq log Σ exp y − Σ q y) and dy = each · (Σq softmax(y) − q),
+// with y less its largest. q is 1 at the class, or the probabilities of ``target`` where classes are null, smoothed.
 extern "C" __global__ void cross_entropy(Index rows, Index V, Index inner, const Real* y, const CLASS* classes,
                                          const Real* target, const bool* mask, const Real* counted, double share,
                                          double smoothing, Real* losses, Real* dy) {

@@ -1,8 +1,8 @@
 // The layer-normalized LSTM: what a step does besides its product, there and back, and the norm of many rows.
 //
-// A block of THREADS threads, a power of two, has a row. A thread has every THREADS-th unit of it, and reads of what the
-// step writes what it has written itself; sums go through shared memory, in a fixed order. B rows, H units; all arrays
-// are dense where no strides are given. ``before`` and ``after`` are the numbers of states.
+// A block of THREADS threads, a power of two, has a row. A thread has every THREADS-th unit of it, and reads of what
+// the step writes what it has written itself; sums go through shared memory, in a fixed order. B rows, H units; all
+// arrays are dense where no strides are given. ``before`` and ``after`` are the numbers of states.
 #include "runtime.cuh"
 
 constexpr Real LARGE = 1e15;  // squares of float32 overflow at 1.8e19
@@ -122,8 +122,9 @@ extern "C" __global__ void norm_step(Index t, Index before, Index after, Index B
     }
 }
 
-// dh = ``carry`` + ``through`` ⊙ keep (each null: nothing) + dy; dz, dv (T, B, 4H) and dm (T, B, H) are the cotangents of
-// the gates' sums, of v, and of what the tanh of h bends; 0 where the mask is. Only there new_carry gets another number.
+// dh = ``carry`` + ``through`` ⊙ keep (each null: nothing) + dy; dz, dv (T, B, 4H) and dm (T, B, H) are the cotangents
+// of the gates' sums, of v, and of what the tanh of h bends; 0 where the mask is. Only there new_carry gets another
+// number.
 extern "C" __global__ void norm_step_back(Index t, Index before, Index after, Index B, Index H, const Real* gates,
                                           const Real* v, const Real* norms, const Real* gh, const Real* gc,
                                           const Real* bc, const Real* keep, const bool* mask, Index mask_step,

@@ -69,8 +69,8 @@ extern "C" __global__ void forward_step(Index t, Index before, Index after, Inde
 }
 
 // dh = ``carry`` + ``through`` ⊙ keep + dy: what came round the product with Wh in the step after this one, what came
-// through it (null: nothing), and what comes from above. Both carry and dc are read from one place and written to another,
-// which may be the same. d (T, B, columns·H) are the cotangents of the sums; 0 where the mask is.
+// through it (null: nothing), and what comes from above. Both carry and dc are read from one place and written to
+// another, which may be the same. d (T, B, columns·H) are the cotangents of the sums; 0 where the mask is.
 extern "C" __global__ void backward_step(Index t, Index before, Index after, Index B, Index H, const Stored* saved,
                                          const Real* Wc, const Real* keep, const bool* mask, Index mask_step,
                                          Index mask_row, const Real* h, const Real* c, const Real* dy, Index dy_step,

@@ -7,8 +7,8 @@
 
 constexpr int WARPS = 8, COLUMNS = 4;  // of 32 each
 
-// table[v] = Σ values[n] over all n with ids[n] = v: a block for each row v and 128 columns, of which ``width`` stand side
-// by side. Each of its warps goes over every eighth 32 ids, and the first one adds what the others have.
+// table[v] = Σ values[n] over all n with ids[n] = v: a block for each row v and 128 columns, of which ``width`` stand
+// side by side. Each of its warps goes over every eighth 32 ids, and the first one adds what the others have.
 extern "C" __global__ void add_rows(Index count, Index columns, Index width, const ID* ids, const Real* values,
                                     Real* table) {
     __shared__ Real parts[WARPS][COLUMNS * 32];

@@ -25,8 +25,8 @@ struct Part {
     }
 };
 
-// Adds this thread's terms of a W to the sums of blocks ``first`` to ``last``. a, and factor if there is one, begin with
-// the block's first row.
+// Adds this thread's terms of a W to the sums of blocks ``first`` to ``last``. a, and factor if there is one, begin
+// with the block's first row.
 template <int first, int last, bool recurrent>
 __device__ void add_terms(Real (&z)[ROWS][4], const Part& at, Index H, const Real* a, Index a_row, const Real* factor,
                           Index terms, const Real* W, Index width) {
@@ -78,7 +78,8 @@ extern "C" __global__ void stream_reset(Index B, Index D, Index H, const Real* x
     update[place] = sigmoid(z[0][1]);
 }
 
-// The step; ``reset`` is null, or what stream_reset has left there, with s in new_h. Without y only the state is written.
+// The step; ``reset`` is null, or what stream_reset has left there, with s in new_h. Without y only the state is
+// written.
 extern "C" __global__ void stream_step(Index B, Index D, Index H, const Real* x, Index x_row, const Real* Wx,
                                        const Real* Wh, const Real* bx, const Real* bh, const Real* Wc,
                                        const Real* keep, const Real* h, const Real* c, const Real* reset, Real* y,

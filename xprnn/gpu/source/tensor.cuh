@@ -1,7 +1,8 @@
 // Products of small matrices by a whole warp, d += a b with float32 sums; for sm_80 and later.
 //
 // Each lane holds some of the numbers. With g = lane / 4 and k = lane % 4: of the 16 by 8 sums d, d[0] and d[1] are in
-// row g and columns 2k, 2k + 1, and d[2] and d[3] in row g + 8. Of a and b the lane holds what stands with each function.
+// row g and columns 2k, 2k + 1, and d[2] and d[3] in row g + 8. Of a and b the lane holds what stands with each
+// function.
 #pragma once
 
 #ifndef EMULATED
