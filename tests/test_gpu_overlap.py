@@ -228,7 +228,7 @@ BUGS = RACES | {
     "only the last chunk's mask": (OVERLAP, "[ctx.part(cut)", "[ctx.part(cut)._replace(past_mask=None)"),
     "the first chunk's output": (OVERLAP, "y = parts[-1]", "y = parts[0]"),
     "back to the first chunk": (OVERLAP, "return dy if ends else None", "return None if ends else dy"),
-    "one chunk short": (OVERLAP, "range(0, T, CHUNK)", "range(0, T - CHUNK, CHUNK)"),
+    "one chunk short": (OVERLAP, "cut_up(T, CHUNK)", "cut_up(T - CHUNK, CHUNK)"),
 }  # fmt: skip
 
 

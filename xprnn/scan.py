@@ -12,7 +12,7 @@ from . import tree
 from .arrays import device, namespace
 from .cells.base import Cell
 from .kernels import Kernel, choose, find
-from .kernels.record import Pieces, Record
+from .kernels.record import Pieces, Record, cut_up
 from .ops.masks import clean
 from .types import Array, Params
 
@@ -75,7 +75,7 @@ def scan(
     if not (isinstance(segment, Integral) and segment >= 1):
         raise ValueError(f"segment is a number of steps, 1 or more, or None, not {segment!r}")
     xp, T = namespace(x), x.shape[0]
-    cuts = [slice(start, min(start + segment, T)) for start in range(0, T, segment)][:: -1 if reverse else 1]
+    cuts = cut_up(T, segment)[:: -1 if reverse else 1]
     parts, starts = Pieces(xp, T), Record(xp, len(cuts))
     for n, cut in enumerate(cuts):
         if tape:

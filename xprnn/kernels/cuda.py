@@ -17,6 +17,7 @@ from .cuda_job import OTHERS, ROOM, STORAGES, Job, Kind, check, check_filled, co
 from .cuda_steps import STEPS
 from .cuda_stream import step
 from .cuda_walk import Tape, Walk, Wanted
+from .record import cut_up
 
 ACTIVATIONS = {"tanh": "Tanh", "relu": "Relu", "identity": "Identity", "linear": "Identity"}
 KINDS = {
@@ -92,9 +93,8 @@ class CUDA:
         ys, reset = work.empty(T, B, H) if outputs else None, work.many(1, B, H) if kind.late else None
         size = min(T, max(1, ROOM // (B * kind.columns * H)))
         room = work.many(size, B, kind.columns * H)
-        for start in range(0, T, size)[:: -1 if reverse else 1]:
-            cut = slice(start, min(start + size, T))
-            saved = room[: cut.stop - start, ...]
+        for cut in cut_up(T, size)[:: -1 if reverse else 1]:
+            saved = room[: cut.stop - cut.start, ...]
             flat = _drive(work, x[cut, ...], saved)
             part = None if mask is None else mask[cut, ...]
             made = None if ys is None else ys[cut, ...]

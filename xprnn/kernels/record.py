@@ -4,6 +4,11 @@ from ..arrays import device, writeable
 from ..types import Array, Namespace
 
 
+def cut_up(length: int, size: int) -> list[slice]:
+    """An axis so long in cuts of ``size``, from its start on, the last as long as what is left."""
+    return [slice(start, min(start + size, length)) for start in range(0, length, size)]
+
+
 class Record:
     """Tuples of arrays, one tuple a step, that become one (steps, ...) array a leaf.
 

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from .. import gpu, tree
 from ..arrays import namespace
+from ..kernels.record import cut_up
 from ..ops.masks import clean
 from ..random import Key
 from ..types import Array, Namespace, Params, State
@@ -67,7 +68,7 @@ def reach(places: list[Place], first: int, x: Array) -> int:
 def forward(places: list[Place], x: Array, ctx: Context) -> tuple[Array, list[State], Tape]:
     """y, the state of each place after the last step, and the tape."""
     xp, T, stages = namespace(x), x.shape[1], _stages(places, x, ctx)
-    cuts = [slice(start, min(start + CHUNK, T)) for start in range(0, T, CHUNK)]
+    cuts = cut_up(T, CHUNK)
     contexts = [ctx.part(cut) for cut in cuts]
     ys = {(-1, chunk): x[:, cut, :] for chunk, cut in enumerate(cuts)}
     states, tapes = [places[stage.place].state for stage in stages], {}

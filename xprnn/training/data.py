@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 from ..arrays import device, namespace
+from ..kernels.record import cut_up
 from ..random import Key
 from ..types import Array
 
@@ -25,13 +26,11 @@ class Cut(NamedTuple):
 
 def plan(data: Data, batch_size: int, chunk: int | None) -> list[Cut]:
     """The cuts of one epoch, in order: batches of rows, in each its chunks of steps; at least one, for N = 0 too."""
-    N = data.x.shape[0]
-    batches = [slice(n, min(n + batch_size, N)) for n in range(0, max(N, 1), batch_size)]
+    batches = cut_up(data.x.shape[0], batch_size) or [slice(0, 0)]
     if chunk is None:
         return [Cut(rows, None, True) for rows in batches]
-    T = data.x.shape[1]
-    starts = range(0, T, chunk)
-    return [Cut(rows, slice(t, min(t + chunk, T)), t == 0) for rows in batches for t in starts]
+    chunks = cut_up(data.x.shape[1], chunk)
+    return [Cut(rows, steps, steps.start == 0) for rows in batches for steps in chunks]
 
 
 def shuffled(data: Data, key: Key) -> Data:

@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 from .. import tree
+from ..kernels.record import cut_up
 from ..layers.base import Context, Layer
 from ..losses import Loss
 from ..types import Array, Params, State
@@ -39,9 +40,8 @@ def gradients(
         y, end, tape = layer.forward(p, batch.x, state, ctx)
         value, dy = loss(y, batch.y, layer.mask_after(batch.x, batch.mask))
         return value, layer.gradients(p, tape, dy, None)[1], end
-    pieces, T = [], batch.x.shape[1]
-    for start in range(0, T, segment):
-        cut = slice(start, min(start + segment, T))
+    pieces = []
+    for cut in cut_up(batch.x.shape[1], segment):
         data, here = _during(batch, cut, not layer.shortens), ctx.part(cut)
         pieces.append(Piece(data, here, state))
         _, state, _ = layer.forward(p, data.x, state, here._replace(tape=False))
