@@ -79,7 +79,7 @@ def test_what_a_masked_step_leaves_unwritten_is_not_read(make, monkeypatch):
     case = Case(make(19), DOUBLES, cpu.CPU(1), padding="holes", steps=12, batch=1)
     a = tame(case)
     wanted = case.run(a)
-    monkeypatch.setattr(cpu, "_allocator", lambda x: lambda *shape: np.full(shape, np.nan, x.dtype))
+    monkeypatch.setattr(cpu, "_allocator", lambda x: lambda shape: np.full(shape, np.nan, x.dtype))
     compare.identical("unwritten", case, case.run(a), wanted)
 
 

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable, Iterator
+from functools import partial
 from os import PathLike
 from typing import Any
 
@@ -96,9 +97,8 @@ class Model:
             entry, params = self._enter(x, state, lengths, mask)
             y, end, tape = self.layer.forward(params, entry.x, entry.state, Context(entry.mask, key))
             # The caller may write into what it gets, and the tape may hold it.
-            asarray = self.backend.xp.asarray
-            y, end = tree.map(lambda a: asarray(a, copy=True), (y, end))
-            y, end = door.leave(entry.single, (y, end))
+            own = partial(self.backend.xp.asarray, copy=True)
+            y, end = door.leave(entry.single, (own(y), tree.map(own, end)))
             return y, end, door.Tape(entry.single, entry.x.shape[0], tuple(y.shape), params, tape)
 
     def backward(

@@ -11,7 +11,7 @@ def map(f: Callable, *trees: Any) -> Any:  # the field's name for it
     """Apply ``f`` to the leaves that stand at the same place of all ``trees``, which have one structure."""
     first = trees[0]
     if isinstance(first, dict):
-        return {name: map(f, *(tree[name] for tree in trees)) for name in first}
+        return {name: map(f, *[tree[name] for tree in trees]) for name in first}
     if isinstance(first, tuple):
         return tuple([map(f, *branches) for branches in zip(*trees, strict=True)])
     return None if first is None else f(*trees)

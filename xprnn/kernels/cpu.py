@@ -96,10 +96,10 @@ class CPU:
     ) -> tuple[Array | None, tuple, Any]:  # fmt: skip
         """Walk x (T, B, D) from the state s -> ys (T, B, H) if ``outputs``, the last state, the tape if ``tape``."""
         (T, B, _), H, empty = x.shape, cell.hidden, _allocator(x)
-        end = tuple(empty(B, H) for _ in s)
-        states = empty(T + 1, B, H) if tape else None
-        saved = empty(T, B, self._saved_width(cell, x)) if tape else None
-        ys = None if not outputs or (tape and mask is None) else empty(T, B, H)
+        end = tuple([empty((B, H)) for _ in s])
+        states = empty((T + 1, B, H)) if tape else None
+        saved = empty((T, B, self._saved_width(cell, x))) if tape else None
+        ys = None if not outputs or (tape and mask is None) else empty((T, B, H))
         arrays = (x, mask, *_weights(p), *_pair(s), *_pair(end), ys, states, saved)
         _native.forward(*self._numbers(cell, x, reverse), *_buffers(x, arrays))
         if not tape:
@@ -135,10 +135,10 @@ class CPU:
         """Walk back from the cotangents of ys (None: zero) and of the last state -> dx if ``inputs``, ds, dp."""
         x, mask, reverse, states, saved = tape
         empty = _allocator(x)
-        dx, begin = empty(*x.shape) if inputs else None, tuple(empty(*d.shape) for d in ds)
-        dp = {name: empty(*value.shape) for name, value in p.items() if name != "keep"}
+        dx, begin = empty(x.shape) if inputs else None, tuple([empty(d.shape) for d in ds])
+        dp = {name: empty(value.shape) for name, value in p.items() if name != "keep"}
         # The kernel sums the gates' cotangents for both biases; where there is none, it needs a place for them.
-        dbx, dbh = (empty(p["Wx"].shape[1]) if d is None else d for d in (dp.get("bx", dp.get("b")), dp.get("bh")))
+        dbx, dbh = [empty(p["Wx"].shape[1:]) if d is None else d for d in (dp.get("bx", dp.get("b")), dp.get("bh"))]
         gradients = (dp["Wx"], dp["Wh"], dbx, dbh, dp.get("Wc"))
         arrays = (x, mask, *_weights(p), states, saved, dys, *_pair(ds), dx, *_pair(begin), *gradients)
         _native.backward(*self._numbers(cell, x, reverse), *_buffers(x, arrays))
@@ -197,8 +197,7 @@ def _format(x: Array) -> int:
 
 def _allocator(x: Array) -> Callable[..., Array]:
     """A function of a shape that makes an array of x's kind."""
-    empty, dtype = namespace(x).empty, x.dtype
-    return lambda *shape: empty(shape, dtype=dtype)
+    return partial(namespace(x).empty, dtype=x.dtype)
 
 
 def _weights(p: Params) -> tuple:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .. import initializers, kernels, tree
-from ..arrays import device, namespace
+from ..arrays import device, is_numpy, namespace
 from ..cells import Cell
 from ..ops.masks import clean
 from ..random import Key
@@ -162,4 +162,4 @@ class Direction(Layer):
 
 def _swap(xp: Namespace, a: Array) -> Array:
     """(B, T, n) <-> (T, B, n)"""
-    return xp.permute_dims(a, (1, 0, 2))
+    return a.swapaxes(0, 1) if is_numpy(a) else xp.permute_dims(a, (1, 0, 2))  # a sixth of the time, twice a call

@@ -27,6 +27,10 @@ class BackendError(RuntimeError):
         return f"{self.reason}\nTo fix it: {self.remedy}" if self.remedy else self.reason
 
 
+NOTHING = contextlib.nullcontext()
+"""A context that may be entered any number of times: it keeps nothing."""
+
+
 class Library(ABC):
     """One array library. A device is a string, its handle what the library wants: "cuda:0" and cupy.cuda.Device(0)."""
 
@@ -61,7 +65,7 @@ class Library(ABC):
 
     def active(self, handle: Any) -> contextlib.AbstractContextManager:
         """A context in which new arrays go to the device, for libraries that ignore ``device=``."""
-        return contextlib.nullcontext()
+        return NOTHING
 
     def check_dtype(self, dtype: str) -> None:  # noqa: B027 (most libraries have nothing to refuse)
         """Raise BackendError if the library would quietly give another dtype."""
