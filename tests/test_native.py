@@ -73,6 +73,7 @@ def test_functions_at_the_ends(instructions, dtype):
     np.testing.assert_array_equal(middle[1:], np.array([0.5, 0.5, 1, 1, np.nan], dtype))
     smallest = np.array([np.finfo(dtype).smallest_subnormal], dtype)
     np.testing.assert_array_equal(curve(instructions, False, smallest), smallest)
+    np.testing.assert_array_equal(np.signbit(curve(instructions, False, x[:-1])), np.signbit(x[:-1]))
 
 
 def tame(case):

@@ -195,7 +195,7 @@ def _format(x: Array) -> int:
     return ord("f" if x.dtype.itemsize == 4 else "d")
 
 
-def _allocator(x: Array) -> Callable[..., Array]:
+def _allocator(x: Array) -> Callable[[tuple[int, ...]], Array]:
     """A function of a shape that makes an array of x's kind."""
     return partial(namespace(x).empty, dtype=x.dtype)
 

@@ -1,11 +1,11 @@
-"""Where the steps of a sequence, or pieces of it, are written down one after the other."""
+"""A sequence in pieces, and where its steps or pieces are written down one after the other."""
 
 from ..arrays import device, writeable
 from ..types import Array, Namespace
 
 
 def cut_up(length: int, size: int) -> list[slice]:
-    """An axis so long in cuts of ``size``, from its start on, the last as long as what is left."""
+    """An axis of ``length`` in cuts of ``size`` ≥ 1, from its start on; the last one is as long as what is left."""
     return [slice(start, min(start + size, length)) for start in range(0, length, size)]
 
 

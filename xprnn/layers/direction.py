@@ -161,5 +161,5 @@ class Direction(Layer):
 
 
 def _swap(xp: Namespace, a: Array) -> Array:
-    """(B, T, n) <-> (T, B, n)"""
-    return a.swapaxes(0, 1) if is_numpy(a) else xp.permute_dims(a, (1, 0, 2))  # a sixth of the time, twice a call
+    """(B, T, n) <-> (T, B, n); NumPy's permute_dims takes five times as long as its method."""
+    return a.swapaxes(0, 1) if is_numpy(a) else xp.permute_dims(a, (1, 0, 2))

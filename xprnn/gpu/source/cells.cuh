@@ -134,8 +134,8 @@ struct GatedBefore : Plain {
     }
 };
 
-// The layer-normalized LSTM in pieces, between which sums are made over the units of a row: i, f, o = σ(z), g =
-// tanh(z), c' = f c + i g; then h' = o tanh m, where m is what the norm makes of c'.
+// The layer-normalized LSTM in pieces, between which sums are made over the units of a row: i, f, o = σ(z),
+// g = tanh(z), c' = f c + i g; then h' = o tanh m, where m is what the norm makes of c'.
 struct Normalized : Plain {
     static constexpr int columns = 4, recurrents = 4;
     static constexpr bool memory = true;

@@ -70,7 +70,7 @@ inline Vector<Real> tanh(Vector<Real> x) {
 }
 
 #if VECTOR_BYTES == 64
-// from[place], in each lane.
+// from[place], in each lane; noexcept as lower and upper are.
 inline Vector<float> fetch(const float* from, Numbers<float>::Bits place) noexcept {
     return _mm512_maskz_permutexvar_ps(0xFFFF, (__m512i)place, load(from));
 }
@@ -83,7 +83,7 @@ template <>
 inline Vector<float> tanh<float>(Vector<float> x) {
     using N = Numbers<float>;
     // The points, and the coefficients of distanceⁿ; the largest error beside tanh is the least. Pieces begin at 2, 3,
-    // 4, 6 and 8; at numbers that never come, three times; and at 0, 1/8, 3/16, 1/4, 3/8, 1/2, 3/4, 1 and 3/2.
+    // 4, 6 and 8; twice at numbers that never come; and at 0, 1/8, 3/16, 1/4, 3/8, 1/2, 3/4, 1 and 3/2.
     alignas(VECTOR_BYTES) static constexpr float C[][LANES<float>] = {
         {2.4997172f, 3.5005865f, 5.005379f, 6.9314713f, 8.66434f, 0, 0, 0, 0.15621144f, 0.21874551f,
          0.31252342f, 0.43750852f, 0.62510663f, 0.875142f, 1.2497119f, 1.749765f},

@@ -18,7 +18,8 @@ struct Numbers<float> {
     static constexpr float ROUND = 12582912.0f;  // 1.5 · 2²³: added to a number, it leaves the integer in the last bits
     static constexpr int MANTISSA = 23;
     static constexpr unsigned ONE = 0x3f800000u, SIGN = 0x80000000u;
-    static constexpr float TANH_END = 9.5f, TANH_LOW = 0.12f, TANH_NEAR = 0.625f, SIGMOID_END = 87.3f;
+    static constexpr float TANH_END = 9.5f, TANH_NEAR = 0.625f, SIGMOID_END = 87.3f;
+    static constexpr float TANH_LOW = 0.12f;  // in what would be the last piece below 1/8
 };
 
 template <>
@@ -98,11 +99,11 @@ inline Vector<Real> first(Vector<Real> v, long count) {
 }
 
 // The smaller and the larger of each two numbers; b where one is NaN. x86 has an instruction for that, which compilers
-// do not find: the tanh and sigmoids of an LSTM take 14 % longer without. (GCC warns of what it writes itself where
+// do not find: the tanh and sigmoids of an LSTM took 14 % longer without. (GCC warns of what it writes itself where
 // there is no mask.)
 //
 // noexcept: GCC holds an instruction that came by a pragma for a call that may throw. Where memory would then have to
-// be given back, a block of the program ends with it, and no product is joined with a sum of the next block.
+// be given back, a basic block ends with it, and no product is joined with a sum of the next.
 #if VECTOR_BYTES == 64
 inline Vector<float> lower(Vector<float> a, Vector<float> b) noexcept { return _mm512_maskz_min_ps(0xFFFF, a, b); }
 inline Vector<float> upper(Vector<float> a, Vector<float> b) noexcept { return _mm512_maskz_max_ps(0xFFFF, a, b); }
