@@ -55,20 +55,18 @@ struct RowWeights {
 template <class Cell, class Real>
 class RowWalk {
   public:
-    // h: (2, H up to whole vectors), where those who see to a row write their parts of the state, by turns; null if it
-    // is one who sees to all of it.
-    RowWalk(const Forward<Real>& f, const RowWeights<Cell, Real>& w, long b, Real* state = nullptr)
+    RowWalk(const Forward<Real>& f, const RowWeights<Cell, Real>& w, long b)
         : f(f), w(w), b(b), D(f.features), H(f.hidden), padded(w.padded), whole(rounded_up(H, LANES<Real>)),
           gap(w.packed ? padded : H), u_row(w.packed ? spread<Real>(w.gates * padded) : w.x.room()),
           chunk(w.packed ? smaller(f.steps, CHUNK_BYTES / (w.gates * whole * sizeof(Real)) + 1) : 1),
           x_row(spread<Real>(D)),
           memory(w.packed * chunk * x_row + chunk * u_row + w.h.room() + w.gated.room() + 4 * padded + 3 * whole),
-          x(memory), u(x + w.packed * chunk * x_row), z(u + chunk * u_row), own(z + w.h.room() + w.gated.room()),
-          h(state ? state : own), c(own + 2 * whole), reset(c + padded), seen(reset + 3 * padded) {}
+          x(memory), u(x + w.packed * chunk * x_row), z(u + chunk * u_row), h(z + w.h.room() + w.gated.room()),
+          c(h + 2 * whole), reset(c + padded), seen(reset + 3 * padded) {}
 
     void run() {
         begin();
-        for (long n = 0; n < f.steps; n++) step(n);
+        for (long n = 0; n < f.steps; n++) step(n), give(n);
         end();
     }
 
@@ -79,43 +77,53 @@ class RowWalk {
         if (f.states) put(f.states + (f.reverse ? f.steps : 0) * f.batch * H, h);
     }
     void end() const {
-        put(f.h_end, h + f.steps % 2 * whole);
+        put(f.h_end, state(f.steps));
         if (Cell::memory) put(f.c_end, c - w.first);
     }
 
     // Whether u is yet to be made for the n-th step.
     bool between(long n) const { return n == driven; }
 
-    // Between steps: have another go on in this one's place with those units that both see to, from the n-th step.
-    void hand_over(RowWalk& other) const {
+    // h after n steps, of all units: who sees to some of them has to be told that of the others.
+    Real* state(long n) const { return h + n % 2 * whole; }
+
+    // Before the n-th step: let another go on, with h of these units, and c of those that both see to.
+    void hand_over(RowWalk& other, long n) const {
+        __builtin_memcpy(other.state(n) + w.first, state(n) + w.first, padded * sizeof(Real));
+        if (!Cell::memory) return;
         const long from = w.first > other.w.first ? w.first : other.w.first;
         const long end = smaller(w.first + w.units, other.w.first + other.w.units);
-        if (!Cell::memory) return;
         __builtin_memcpy(other.c + from - other.w.first, c + from - w.first, (end - from) * sizeof(Real));
     }
     void go_on(long n) { driven = n; }
 
-    // The n-th step of the walk. All who see to the row have done the one before.
+    // The n-th step of the walk, from state(n), which has to be whole.
     __attribute__((always_inline)) void step(long n) {
-        const Real *before = h + n % 2 * whole;
-        Real *after = h + (n + 1) % 2 * whole;
         if (n == driven) drive();
-        const long t = f.reverse ? f.steps - 1 - n : n;
-        const Real* now = u + (t - start) * u_row;
-        const long place = t * f.batch * H;
-        if (!f.mask || f.mask[t * f.mask_step + b * f.mask_row]) {
-            multiply_and_activate(t, now, n % 2, before, after);
-            if (f.ys) put(f.ys + place, after);
-        } else {
-            __builtin_memcpy(after + w.first, before + w.first, padded * sizeof(Real));
-            if (f.ys) __builtin_memset(f.ys + place + b * H + w.first, 0, w.units * sizeof(Real));
-        }
+        const long t = time_of(n);
+        if (is_real(t))
+            multiply_and_activate(t, u + (t - start) * u_row, n % 2, state(n), state(n + 1));
+        else
+            __builtin_memcpy(state(n + 1) + w.first, state(n) + w.first, padded * sizeof(Real));
+    }
+
+    // Give out what the n-th step made.
+    void give(long n) const {
+        const long t = time_of(n), place = t * f.batch * H;
+        const Real* after = state(n + 1);
+        if (f.ys && is_real(t)) put(f.ys + place, after);
+        else if (f.ys) __builtin_memset(f.ys + place + b * H + w.first, 0, w.units * sizeof(Real));
         if (f.states) put(f.states + place + (f.reverse ? 0 : f.batch * H), after);
     }
 
   private:
-    // u is made for many steps at once, of about so many bytes. The gates of so many vectors are under way at a time.
-    static constexpr long CHUNK_BYTES = 64 * 1024, UNDER_WAY = 4;
+    // u is made for many steps at once, of about so many bytes: where that is done again is where two threads may meet.
+    // The gates of so many vectors are under way at a time.
+    static constexpr long CHUNK_BYTES = 32 * 1024, UNDER_WAY = 4;
+
+    // Where the n-th step of the walk is in time, and whether this row has it.
+    long time_of(long n) const { return f.reverse ? f.steps - 1 - n : n; }
+    bool is_real(long t) const { return !f.mask || f.mask[t * f.mask_step + b * f.mask_row]; }
 
     // These units in this row of an array (B, H).
     void put(Real* to, const Real* from) const {
@@ -213,7 +221,7 @@ class RowWalk {
     Real* const x;                 // (chunk, x_row), where packed
     Real* const u;                 // (chunk, u_row), gate g from g · gap on
     Real* const z;                 // the same of h for one step, gate g from g · units on
-    Real *const own, *const h;     // (2, whole), the state's before a step and after it, by turns
+    Real* const h;                 // (2, whole), the state's before a step and after it, by turns
     Real* const c;                 // (padded), the state's
     Real* const reset;             // (3 · padded), r ⊙ h, r and s of a cell in two steps
     Real* const seen;              // (whole), h ⊙ keep
