@@ -114,6 +114,18 @@ def check_params(layer: Layer, shape: Shape, params: Params) -> Shape:
     return output
 
 
+def check_cotangents(backend: Backend, layer: Layer, tape: Any, dy: Array | None, dstate: State) -> None:
+    """Raise unless ``tape`` is a model's, and there is a dy of its y, a dstate of its last state, or both."""
+    if not isinstance(tape, Tape):
+        raise TypeError(f"the tape is the third of what forward gave, not a {type(tape).__name__}")
+    if dy is not None:
+        check_shape(backend, dy, "dy", tape.shape)
+    if dstate is not None:
+        check_state(backend, layer.state_sizes, dstate, () if tape.single else (tape.batch,), "dstate")
+    if dy is None and not tree.leaves(dstate):
+        raise ValueError("nothing comes back: give dy, dstate or both")
+
+
 def leave(single: bool, values: Any) -> Any:
     """A tree of arrays without the batch axis that ``enter`` put in front of a single sample."""
     return tree.map(lambda a: a[0, ...], values) if single else values
@@ -176,7 +188,10 @@ def _shapes(sizes: Sizes, batch: tuple[int, ...]) -> Any:
 
 
 def _fits(met: tuple, wanted: Shape) -> bool:
-    return all([b is None or a == b for a, b in zip(met, wanted, strict=True)])  # a generator takes twice as long
+    for a, b in zip(met, wanted, strict=True):  # noqa: SIM110 (all() takes twice as long)
+        if b is not None and a != b:
+            return False
+    return True
 
 
 def _wanted(shape: Shape) -> str:

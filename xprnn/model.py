@@ -105,17 +105,10 @@ class Model:
         self, tape: Any, dy: Array | None, dstate: State = None, *, inputs: bool = True
     ) -> tuple[Array | None, State, Params]:
         """dx if ``inputs``, the cotangent of the initial state, the gradients, from those of y and the last state."""
-        if not isinstance(tape, door.Tape):
-            raise TypeError(f"the tape is the third of what forward gave, not a {type(tape).__name__}")
-        if dy is not None:
-            door.check_shape(self.backend, dy, "dy", tape.shape)
-        door.check_state(self.backend, self.layer.state_sizes, dstate, () if tape.single else (tape.batch,), "dstate")
-        if dy is None and not tree.leaves(dstate):
-            raise ValueError("nothing comes back: give dy, dstate or both")
+        door.check_cotangents(self.backend, self.layer, tape, dy, dstate)
         with self.backend.active():
-            xp = self.backend.xp
             if tape.single:
-                dy, dstate = tree.map(lambda a: xp.expand_dims(a, axis=0), (dy, dstate))
+                dy, dstate = tree.map(lambda a: self.backend.xp.expand_dims(a, axis=0), (dy, dstate))
             way = tape.params, tape.kept, dy, dstate
             dx, ds, grads = self.layer.backward(*way) if inputs else (None, *self.layer.gradients(*way))
             return *door.leave(tape.single, (dx, ds)), grads

@@ -84,7 +84,7 @@ class Direction(Layer):
         x = self._with_zones(xp, _swap(xp, x), ctx.step_key)
         mask = None if ctx.mask is None else xp.permute_dims(ctx.mask, (1, 0))[:, :, None]
         began = self._begin()
-        cell_p = {name: a for name, a in p.items() if name not in began}
+        cell_p = {name: a for name, a in p.items() if name not in began} if began else dict(p)
         if self.recurrent_dropout and ctx.key is not None:
             shape = (x.shape[1], self.cell.state_sizes[0])
             cell_p |= {"keep": ctx.key.fold("recurrent").keep(xp, x, shape, self.recurrent_dropout)}
