@@ -10,9 +10,9 @@
 
 namespace {
 
-// At every step each thread needs the other's half of h, and waits for it. It comes from the other core's cache line by
-// line, so each line says after how many steps it was written: to find that out from a line of its own, and to fetch h
-// then, would be two ways.
+// At every step each thread needs the other's half of h, and waits for it. It comes out of the other core's cache line
+// by line, so each line says after how many steps it is h: with that in a line of its own, a thread would wait for that
+// one first, and then for those of h.
 //
 // The second thread may come late, or never: until it is there the first does all units, with the same numbers, and
 // again from where that turns out to be faster: another process may have the second one's core, or the two cores may be
