@@ -58,7 +58,7 @@ class RowWalk {
     RowWalk(const Forward<Real>& f, const RowWeights<Cell, Real>& w, long b)
         : f(f), w(w), b(b), D(f.features), H(f.hidden), padded(w.padded), whole(rounded_up(H, LANES<Real>)),
           gap(w.packed ? padded : H), u_row(w.packed ? spread<Real>(w.gates * padded) : w.x.room()),
-          chunk(w.packed ? smaller(f.steps, CHUNK_BYTES / (w.gates * whole * sizeof(Real)) + 1) : 1),
+          chunk(w.packed ? smaller(smaller(f.steps, CHUNK), CHUNK_BYTES / (w.gates * whole * sizeof(Real)) + 1) : 1),
           x_row(spread<Real>(D)),
           memory(w.packed * chunk * x_row + chunk * u_row + w.h.room() + w.gated.room() + 4 * padded + 3 * whole),
           x(memory), u(x + w.packed * chunk * x_row), z(u + chunk * u_row), h(z + w.h.room() + w.gated.room()),
@@ -117,9 +117,9 @@ class RowWalk {
     }
 
   private:
-    // u is made for many steps at once, of about so many bytes: where that is done again is where two threads may meet.
-    // The gates of so many vectors are under way at a time.
-    static constexpr long CHUNK_BYTES = 32 * 1024, UNDER_WAY = 4;
+    // u is made for many steps at once, of about so many bytes, and at most so many: where that is done again is where
+    // two threads may meet. The gates of so many vectors are under way at a time.
+    static constexpr long CHUNK_BYTES = 64 * 1024, CHUNK = 28, UNDER_WAY = 4;
 
     // Where the n-th step of the walk is in time, and whether this row has it.
     long time_of(long n) const { return f.reverse ? f.steps - 1 - n : n; }
