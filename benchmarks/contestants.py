@@ -138,29 +138,33 @@ def onnxruntime(job, threads):
 
 
 def jax_programs(job):
-    """jax.jit of one lax.scan over the steps, the input's products before it, all gates in one product a step.
+    """jax.jit of one lax.scan over the steps, all that needs no state before it, all gates in one product a step.
 
     y from the weights and x; and y, the weights' gradients and dx from the weights, x and dy.
     """
     import jax
     import jax.numpy as jnp
 
-    def rnn(carry, u, w):
-        h = jnp.tanh(u + carry @ w["Wh"] + w["bh"])
+    def rnn(h, u, w):
+        h = jnp.tanh(u + h @ w["Wh"])
         return h, h
 
     def lstm(carry, u, w):
         h, c = carry
-        i, f, g, o = jnp.split(u + h @ w["Wh"] + w["bh"], 4, axis=-1)
+        i, f, g, o = jnp.split(u + h @ w["Wh"], 4, axis=-1)
         c = jax.nn.sigmoid(f) * c + jax.nn.sigmoid(i) * jnp.tanh(g)
         h = jax.nn.sigmoid(o) * jnp.tanh(c)
         return (h, c), h
 
     def gru(h, u, w):
-        (ur, uz, un), (vr, vz, vn) = jnp.split(u, 3, axis=-1), jnp.split(h @ w["Wh"] + w["bh"], 3, axis=-1)
+        (ur, uz, un), (vr, vz, vn) = jnp.split(u, 3, axis=-1), jnp.split(h @ w["Wh"], 3, axis=-1)
         z = jax.nn.sigmoid(uz + vz)
-        h = (1 - z) * jnp.tanh(un + jax.nn.sigmoid(ur + vr) * vn) + z * h
+        h = (1 - z) * jnp.tanh(un + jax.nn.sigmoid(ur + vr) * (vn + w["bh"][2 * job.sizes.H :])) + z * h
         return h, h
+
+    def drive(w, x):
+        early = w["bh"].at[2 * job.sizes.H :].set(0) if job.cell == "GRU" else w["bh"]
+        return x @ w["Wx"] + (w["bx"] + early)
 
     step = {"RNN": rnn, "LSTM": lstm, "GRU": gru}[job.cell]
 
@@ -168,7 +172,7 @@ def jax_programs(job):
     def run(w, x):
         zero = jnp.zeros((x.shape[1], job.sizes.H), x.dtype)
         begin = (zero, zero) if job.cell == "LSTM" else zero
-        return jax.lax.scan(lambda carry, u: step(carry, u, w), begin, x @ w["Wx"] + w["bx"])[1]
+        return jax.lax.scan(lambda carry, u: step(carry, u, w), begin, drive(w, x))[1]
 
     @jax.jit
     def both(w, x, dy):
