@@ -31,12 +31,13 @@ class Tape(NamedTuple):
 class StepThere(NamedTuple):
     """A step of the way there: the cell's where the mask is True, or there is none; without a tape nothing is saved.
 
-    function: the step of the cell's class, so that a cell whose step was replaced is not taken for what it was.
+    functions: what the cell's class and those of cells within it call their step; here only so that two steps are
+               equal, and a record of one is good for the other, where these are the same too.
     """
 
     xp: Namespace
     cell: Cell
-    function: Callable
+    functions: tuple[Callable, ...]
     tape: bool
 
     def __call__(self, p: Params, s: tuple, at: tuple) -> tuple[tuple, tuple]:
@@ -50,7 +51,7 @@ class StepBack(NamedTuple):
 
     xp: Namespace
     cell: Cell
-    function: Callable
+    functions: tuple[Callable, ...]
 
     def __call__(self, p: Params, ds: tuple, at: tuple) -> tuple[tuple, tuple]:
         *k, dy, real = at
@@ -75,7 +76,7 @@ def forward(
     xp, T = namespace(x), x.shape[0]
     u = unfold(xp, cell.project(xp, p, fold(xp, x)), T)
     ready, after = cell.prepare(xp, p), 0 if reverse else 1
-    step = StepThere(xp, cell, type(cell).step, tape)
+    step = StepThere(xp, cell, _functions(cell, "step"), tape)
     s, states, saved = _walk(x, cell)(xp, step, ready, s, (u, mask), T, reverse, len(s) if tape else int(outputs))
     ys = zero_padding(xp, mask, states[0][after : T + after, ...]) if outputs else None
     return ys, s, Tape(x, mask, states, saved, reverse) if tape else None
@@ -101,7 +102,7 @@ def backward(
     early, late = (folds(xp, tuple(a[first : T + first, ...] for a in states)) for first in (0, 1))
     old, new = (late, early) if reverse else (early, late)
     flat_k = cell.linearize(xp, wide, old, new, folds(xp, saved))
-    step = StepBack(xp, cell, type(cell).step_vjp)
+    step = StepBack(xp, cell, _functions(cell, "step_vjp"))
     dy = None if dys is None else zero_padding(xp, mask, dys)
     k = (unfold(xp, a, T) for a in flat_k)
     ds, _, deltas = _walk(x, cell)(xp, step, ready, ds, (*k, dy, mask), T, not reverse, 0)
@@ -115,7 +116,7 @@ def _walk(x: Array, cell: Cell) -> walk.Walk:
 
 
 def _lasts(cell: Cell) -> bool:
-    """Whether all cells equal to this one do the same at every call: one of the library's, of plain values alone.
+    """Whether all cells equal to this one do the same at every call: one of the library's, of plain values and such.
 
     What a user's cell calls, or an activation that a cell holds, may be another function at the next call.
     """
@@ -123,4 +124,12 @@ def _lasts(cell: Cell) -> bool:
 
 
 def _plain(a: Any) -> bool:
+    if isinstance(a, Cell):
+        return _lasts(a)
     return type(a) in PLAIN or (type(a) is tuple and all(map(_plain, a)))
+
+
+def _functions(cell: Cell, name: str) -> tuple[Callable, ...]:
+    """The method of that name of the cell's class, and of the classes of the cells that it holds."""
+    within = (one for a in vars(cell).values() if isinstance(a, Cell) for one in _functions(a, name))
+    return getattr(type(cell), name), *within
