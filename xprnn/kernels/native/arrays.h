@@ -44,8 +44,13 @@ struct View : Py_buffer {
     ~View() { PyBuffer_Release(this); }  // does nothing where none was got
     View(const View&) = delete;
 
-    // The letter of its numbers.
-    char letter() const { return format && format[0] ? format[std::strlen(format) - 1] : 'B'; }
+    // The letter of its numbers; 0 where they are not single numbers with their bytes in this machine's order.
+    char letter() const {
+        const char* last = said();
+        last += *last == '@' || *last == '=';
+        return std::strlen(last) == 1 ? *last : 0;
+    }
+    const char* said() const { return format ? format : "B"; }
 };
 
 // One array of Python's, held while the kernel needs it; None is a null pointer.
@@ -76,9 +81,9 @@ class Array {
 
   private:
     void check(const char* name, char format, Shape shape) {
-        const char met = view_.letter();
-        if (met != format)
-            raise(PyExc_TypeError, std::string(name) + " holds numbers of format " + met + ", expected " + format);
+        if (view_.letter() != format)
+            raise(PyExc_TypeError,
+                  std::string(name) + " holds numbers of format " + view_.said() + ", expected " + format);
         const Py_ssize_t* here = view_.shape;
         if (!std::equal(here, here + view_.ndim, shape.begin(), shape.end()))
             raise(PyExc_ValueError, std::string(name) + " has the shape " +

@@ -4,9 +4,16 @@
 // must be laid out so already. The lock of the interpreter is released while the kernel computes.
 #include "arrays.h"
 
+#include <atomic>
+#include <chrono>
 #include <exception>
 #include <new>
 #include <stdexcept>
+#include <thread>
+
+#ifdef __GLIBCXX__
+#include <cxxabi.h>
+#endif
 
 #include "interface.h"
 
@@ -46,6 +53,8 @@ void with_kernels(PyObject* name, char format, Work work) {
 // The arguments that forward and backward begin with, and those from x on that a step has too.
 enum Place { KERNELS, KIND, THREADS, REVERSE, FORMAT, T, B, D, H, INPUTS };
 enum Input { X, MASK, WX, WH, BX, BH, WC, KEEP, REST };
+
+constexpr long MOST_THREADS = 1 << 15;
 
 struct Sizes {
     Kind kind;
@@ -99,17 +108,48 @@ struct Inputs {
     }
 };
 
+// A state has h, and c where the kind has a memory.
+void check_state(Kind kind, std::initializer_list<PyObject*> h, std::initializer_list<PyObject*> c) {
+    bool fits = true;
+    for (PyObject* leaf : h) fits &= leaf != Py_None;
+    for (PyObject* leaf : c) fits &= (leaf != Py_None) == has_memory(kind);
+    if (!fits) raise(PyExc_ValueError, has_memory(kind) ? "the state is (h, c)" : "the state is (h,)");
+}
+
+// Whether the interpreter is about to end.
+std::atomic<bool> ending{false};
+
+[[noreturn]] void stay() {
+    for (;;) std::this_thread::sleep_for(std::chrono::hours(1));
+}
+
+// Do what takes the lock of the interpreter. Where that is ending, it ends any thread but the main one, which would
+// leave through all destructors: but others may be at work with what it holds, and arrays are not to be given back
+// without the lock. So it stays where it is, as Python itself has it from 3.14 on.
+template <class Work>
+void locking(Work work) {
+#ifdef __GLIBCXX__
+    try {
+        work();
+    } catch (const abi::__forced_unwind&) {
+        stay();
+    }
+#else
+    work();
+#endif
+}
+
 // Run the kernel without the lock; what it throws is raised with it.
 template <class Arguments>
 void unlocked(void (*kernel)(const Arguments&), const Arguments& arguments) {
     std::exception_ptr failure;
-    Py_BEGIN_ALLOW_THREADS
+    PyThreadState* const here = PyEval_SaveThread();
     try {
         kernel(arguments);
     } catch (...) {
         failure = std::current_exception();
     }
-    Py_END_ALLOW_THREADS
+    locking([&] { PyEval_RestoreThread(here); });
     if (failure) std::rethrow_exception(failure);
 }
 
@@ -119,10 +159,17 @@ struct Calls {
     mutable PyObject *results[2], *errors[2][3];
 
     void make(int which) const {
-        const PyGILState_STATE held = PyGILState_Ensure();
+        if (ending) stay();  // there may be no lock any more
+        locking([&] {
+            const PyGILState_STATE held = PyGILState_Ensure();
+            make_here(which);
+            PyGILState_Release(held);
+        });
+    }
+
+    void make_here(int which) const {
         results[which] = PyObject_CallNoArgs(functions[which]);
         PyErr_Fetch(&errors[which][0], &errors[which][1], &errors[which][2]);
-        PyGILState_Release(held);
     }
 };
 
@@ -130,7 +177,11 @@ void make_both(const Calls& calls) {
     in_parallel(2, [](const void* what, int which) { static_cast<const Calls*>(what)->make(which); }, &calls);
 }
 
-int threads_of(PyObject* const* a) { return static_cast<int>(integer(a[THREADS])); }
+int threads_of(PyObject* const* a) {
+    const long said = integer(a[THREADS]);
+    if (said < 1) raise(PyExc_ValueError, "threads are 1 or more, not " + std::to_string(said));
+    return static_cast<int>(std::min(said, MOST_THREADS));
+}
 
 template <class Real>
 void forward_as(const Kernels<Real>& kernels, PyObject* const* a, const Sizes& n) {
@@ -138,6 +189,7 @@ void forward_as(const Kernels<Real>& kernels, PyObject* const* a, const Sizes& n
     const long width = kernels.saved_width(n.kind, n.H);
     PyObject* const* rest = a + INPUTS + REST;
     const Inputs inputs(a + INPUTS, n, {n.T, n.B, n.D});
+    check_state(n.kind, {rest[0], rest[2]}, {rest[1], rest[3]});
     const Array h(rest[0], "h", format, {n.B, n.H}), c(rest[1], "c", format, {n.B, n.H});
     const Array h_end(rest[2], "h_end", format, {n.B, n.H}, 0, true);
     const Array c_end(rest[3], "c_end", format, {n.B, n.H}, 0, true);
@@ -157,6 +209,7 @@ void backward_as(const Kernels<Real>& kernels, PyObject* const* a, const Sizes& 
     const long width = kernels.saved_width(n.kind, n.H);
     PyObject* const* rest = a + INPUTS + REST;
     const Inputs inputs(a + INPUTS, n, {n.T, n.B, n.D});
+    check_state(n.kind, {rest[3], rest[6]}, {rest[4], rest[7]});
     const Array states(rest[0], "states", format, {n.T + 1, n.B, n.H});
     const Array saved(rest[1], "saved", format, {n.T, n.B, width});
     const Array dys(rest[2], "dys", format, {n.T, n.B, n.H}, 2);
@@ -182,6 +235,7 @@ template <class Real>
 void step_as(const Kernels<Real>& kernels, PyObject* const* a, const Sizes& n) {
     PyObject* const* rest = a + REST;
     const Inputs inputs(a, n, {n.B, n.D});
+    check_state(n.kind, {rest[0], rest[3]}, {rest[1], rest[4]});
     const Array h(rest[0], "h", n.format, {n.B, n.H}), c(rest[1], "c", n.format, {n.B, n.H});
     const Array y(rest[2], "y", n.format, {n.B, n.H}, 0, true);
     const Array h_end(rest[3], "h_end", n.format, {n.B, n.H}, 0, true);
@@ -252,7 +306,8 @@ PyObject* both(PyObject*, PyObject* const* a, Py_ssize_t count) {
     return guarded([&]() -> PyObject* {
         expect(count, 2);
         const Calls calls{{a[0], a[1]}, {}, {}};
-        unlocked(make_both, calls);
+        if (ending) for (int which : {0, 1}) calls.make_here(which);
+        else unlocked(make_both, calls);
         PyObject *const one = calls.results[0], *const other = calls.results[1];
         PyObject* pair = one && other ? PyTuple_Pack(2, one, other) : nullptr;
         for (int which = 1; which >= 0; which--) {  // of two errors the first stays
@@ -262,6 +317,11 @@ PyObject* both(PyObject*, PyObject* const* a, Py_ssize_t count) {
         }
         return pair;
     });
+}
+
+PyObject* end(PyObject*, PyObject*) {
+    ending = true;
+    Py_RETURN_NONE;
 }
 
 PyObject* instruction_sets(PyObject*, PyObject*) {
@@ -307,6 +367,7 @@ PyMethodDef METHODS[] = {
     {"step", method(step), METH_FASTCALL, "One step forward; the arguments are those of cpu.py."},
     {"backward", method(backward), METH_FASTCALL, "Walk back; the arguments are those of cpu.py."},
     {"both", method(both), METH_FASTCALL, "(first, second): what the two give, called on two threads at once."},
+    {"end", method(end), METH_NOARGS, "The interpreter is about to end: no other thread is to call Python any more."},
     {"instruction_sets", method(instruction_sets), METH_NOARGS, "The names of those usable here, the fastest first."},
     {"saved_width", method(saved_width), METH_FASTCALL, "(instructions, kind, format, hidden): a row of saved."},
     {"curve", method(curve), METH_FASTCALL, "(instructions, sigmoid, format, count, x, y): y = tanh(x) or sigmoid(x)."},
