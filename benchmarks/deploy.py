@@ -105,7 +105,7 @@ def installed(library):
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder) / "source"
         shutil.copytree(machine.ROOT / "xprnn", source / "xprnn", ignore=shutil.ignore_patterns("__pycache__"))
-        for name in ("pyproject.toml", "README.md", "LICENSE"):
+        for name in ("pyproject.toml", "setup.py", "README.md", "LICENSE"):
             shutil.copy(machine.ROOT / name, source)
         wanted = [str(source) if name == "." else name for name in INSTALLS[library]]
         pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-cache-dir", "--target", f"{folder}/there"]

@@ -69,7 +69,7 @@ def duel(sides, judged, exam, fields, rounds, threads):
         return Answer(**{name: np.empty_like(getattr(exam[0][1], name), dtype="f") for name in fields})
 
     for _ in range(2):  # the first time something may be compiled
-        seconds = [block(side, [exam[0][0], exam[1][0]], [room(), room()]) for side in sides]
+        seconds = [block(side, [exam[0][0], exam[-1][0]], [room(), room()]) for side in sides]
     calls = min(MOST, int(ENOUGH / max(seconds)) + 1)
     before, pause = max(calls // 2, threads > 1), PAUSE[threads > 1]
     times, places = [], [room() for _ in range(calls)]

@@ -16,6 +16,7 @@ from xprnn.kernels import loop, replay, walk
 from xprnn.kernels.program import _remembered
 from xprnn.ops.activations import Activation
 
+
 @dataclass(frozen=True)
 class Call:
     """Arguments for a cell, as drawn from ``seed``."""

@@ -1,4 +1,4 @@
-"""The model: a layer with parameters on a backend. One of the two objects of the library whose methods change them."""
+"""The model: a layer with parameters on a backend, which its methods change; all below it is pure."""
 
 import math
 from collections.abc import Iterable, Iterator
@@ -35,6 +35,10 @@ class Model:
                  (a model of token ids knows it).
     params:      parameters to begin with, arrays of any library; None draws them from the seed.
     Inputs must be arrays of the model's backend and dtype (``model.backend.asarray(x)``): nothing moves by itself.
+    Where a call takes lengths, they are (B,) whole numbers from 0 to T; a mask is (B, T) bool, True at real steps.
+    Parameters are nested dicts, a Sequential's by the names of its layers, a recurrent layer's by "0", "1", ... from
+    the bottom; states are nested tuples in that order, () of a layer that has none.
+    Raises BackendError for arrays of another library, device or dtype, ValueError and TypeError for what does not fit.
     """
 
     def __init__(
@@ -90,7 +94,10 @@ class Model:
     def forward(
         self, x: Array, state: State = None, *, lengths: Any = None, mask: Array | None = None, key: Key | None = None
     ) -> tuple[Array, State, Any]:
-        """y, the last state, a tape. A ``key`` makes it training; until ``backward``, nothing may be written into x."""
+        """y, the last state, a tape. A ``key`` makes it training.
+
+        The tape holds x and the mask themselves: until ``backward`` nothing may be written into them.
+        """
         if not (key is None or isinstance(key, Key)):
             raise TypeError(f"key is an xprnn.Key, such as Key(0), not {key!r}")
         with self.backend.active():

@@ -60,6 +60,7 @@ def scan(
 ) -> tuple[Array | None, tuple, Tape | None]:
     """Run ``cell`` over x (T, B, D), T ≥ 1, from the state ``s`` (zeros if None) -> ys (T, B, H), the last state, tape.
 
+    The tape holds x, the mask and ys themselves: until ``scan_vjp`` nothing may be written into them.
     mask:    (T, B, 1) bool; where it is False the state stays, y is 0, and x may hold anything, NaN included.
     reverse: walk from the last step to the first; with right padding each row then starts at its own end.
     segment: keep only the states between pieces of this many steps and compute the rest again on the way back:

@@ -1,4 +1,4 @@
-"""What a cell is: functions of its parameters, a palindrome."""
+"""What a cell is: functions of its parameters, each with its reverse, which are called in the reverse order."""
 
 from abc import ABC, abstractmethod
 from typing import ClassVar
@@ -19,10 +19,13 @@ class Cell(ABC):
     per sequence, as ``prepare`` and ``prepare_vjp`` are. A cell is a frozen dataclass; it holds no arrays and never
     meets lengths, directions or time. Rows never meet: row b of each result depends on row b of the arguments alone.
     Nothing that comes in is changed, but for one thing: ``step_vjp`` may write into what ``linearize`` has made, and
-    return that as its delta (``project_vjp`` then looks at the delta only). Where arrays cannot be written to,
-    ``a += b`` makes a new ``a``: in place is always a permission. ``step`` and ``step_vjp`` do the same at every time:
+    return that as its delta (``project_vjp`` then looks at the delta only). ``a += b`` may change the array or make a
+    new one, as where arrays cannot be written to: go on with ``a``. ``step`` and ``step_vjp`` do the same at every time:
     where nothing hangs on an array's numbers, the loop on NumPy runs them once and does again what they have done. So
     they draw no random numbers, count no calls, and leave a matrix as it is once they have multiplied by it.
+    What a step costs in the loop, each cell says: the operations that compute arrays, adding dy among them, and the
+    copies of results to where they are kept. NumPy's loop, which does again what it has done, makes no more operations,
+    and copies in places of its own.
     Names in ``p`` are the cell's own, but for "keep", which is recurrent dropout's, and "state0", "state1", ..., which
     are a learned initial state's.
     """

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from .. import initializers
-from ..ops.gates import drop, half, scale_of, split, transposed
+from ..ops.gates import drop, half, init_biases, scale_of, split, transposed
 from ..types import Array, Generator, Namespace, Params
 from .base import Cell
 
@@ -34,8 +34,7 @@ class GRU(Cell):
             "Wx": initializers.glorot_uniform(rng, (features, H), gates=3),
             "Wh": initializers.orthogonal(rng, (H, H), gates=3),
         }
-        biases = {"bx": initializers.zeros(rng, (3 * H,)), "bh": initializers.zeros(rng, (3 * H,))}
-        return p | biases if self.bias else p
+        return p | init_biases(rng, 3 * H, self.bias, double=self.bias)
 
     def project(self, xp: Namespace, p: Params, x: Array) -> Array:
         scale = scale_of(xp, p["Wx"], SIGMOID)

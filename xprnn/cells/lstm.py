@@ -42,8 +42,9 @@ class LSTM(Cell):
             "Wh": initializers.orthogonal(rng, (H, H), gates=4),
         }
         biases = init_biases(rng, 4 * H, self.bias, self.double_bias)
-        for b in list(biases.values())[:1]:
-            b[H : 2 * H] = 1.0
+        first = biases.get("b", biases.get("bx"))
+        if first is not None:
+            first[H : 2 * H] = 1.0
         return p | biases
 
     def project(self, xp: Namespace, p: Params, x: Array) -> Array:

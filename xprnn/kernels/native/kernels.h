@@ -21,9 +21,9 @@ double work_of(const native::Problem<Real>& p) {
 // How many threads a problem is worth: each has rows of its own.
 template <class Real>
 int threads_for(const native::Problem<Real>& p) {
-    const double work = work_of(p);
-    const long worth = long(smaller(p.threads, p.batch));
-    return int(work / WORK_OF_A_THREAD < worth ? (work < 2 * WORK_OF_A_THREAD ? 1 : work / WORK_OF_A_THREAD) : worth);
+    const double worth = work_of(p) / WORK_OF_A_THREAD;
+    const long most = smaller(p.threads, p.batch);
+    return int(worth < 1 ? 1 : worth < most ? worth : most);
 }
 
 // Work on an array of so many numbers, once over all of them, is shared from here on.

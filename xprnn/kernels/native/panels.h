@@ -45,7 +45,6 @@ class Buffer {
     Buffer& operator=(const Buffer&) = delete;
 
     operator Real*() const { return data_; }
-    Real* at(long place) const { return data_ + place; }
     void clear() {
         if (count_) __builtin_memset(data_, 0, count_ * sizeof(Real));
     }

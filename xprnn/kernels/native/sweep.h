@@ -94,7 +94,8 @@ class Ribbons {
             const long ribbon = down ? count_ - 1 - one : one;
             const long column = packed_ ? ribbon * width : smaller(ribbon * width, columns_ - width);
             const Real* from = packed_ ? data_ + column * depth_ : W_ + column;
-            const Real* plus = !bias_ ? nullptr : (packed_ ? plus_.at(0) : bias_) + column;
+            const Real* biases = packed_ ? plus_ : bias_;
+            const Real* plus = bias_ ? biases + column : nullptr;
             sweep_(from, packed_ ? width : row_, h, depth_, down, plus, z + column);
         }
     }
