@@ -28,6 +28,11 @@ def is_numpy(x: Array) -> bool:
     return type(x) is np.ndarray
 
 
+def plain(x: Array) -> Array:
+    """x; what NumPy has mapped from a file as an array of its own class, which is the same memory."""
+    return np.asarray(x) if isinstance(x, np.memmap) else x
+
+
 def device(x: Array) -> Any:
     """The device ``x`` lives on, in the words of its own library."""
     return "cpu" if is_numpy(x) else array_api_compat.device(x)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from . import tree
-from .arrays import namespace
+from .arrays import namespace, plain
 from .backend import Backend, BackendError
 from .initializers import Outline
 from .layers.base import Layer
@@ -56,6 +56,7 @@ def enter(
     lengths (B,) are integers from 0 to T, of any library, or one integer for a single sample; mask is (B, T) or (T,).
     """
     check_kind(backend, layer, x)
+    x = plain(x)
     single = x.ndim == len(shape)
     if x.ndim not in (len(shape), len(shape) + 1) or not _fits(x.shape if single else x.shape[1:], shape):
         raise ValueError(f"x has the shape {tuple(x.shape)}; the model takes {_wanted(shape)}")
@@ -65,6 +66,7 @@ def enter(
     if not timed and not (lengths is None and mask is None):
         raise ValueError(f"lengths and masks are for sequences; x has the shape {tuple(x.shape)}, without a time axis")
     check_mask(backend, mask, x, single)
+    mask = None if mask is None else namespace(mask).asarray(mask, copy=True)  # the tape may hold it
     if state is not None:
         check_state(backend, layer.state_sizes, state, () if single else (x.shape[0],))
     if single:

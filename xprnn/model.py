@@ -94,10 +94,7 @@ class Model:
     def forward(
         self, x: Array, state: State = None, *, lengths: Any = None, mask: Array | None = None, key: Key | None = None
     ) -> tuple[Array, State, Any]:
-        """y, the last state, a tape. A ``key`` makes it training.
-
-        The tape holds x and the mask themselves: until ``backward`` nothing may be written into them.
-        """
+        """y, the last state, a tape. A ``key`` makes it training; until ``backward``, nothing may be written into x."""
         if not (key is None or isinstance(key, Key)):
             raise TypeError(f"key is an xprnn.Key, such as Key(0), not {key!r}")
         with self.backend.active():
@@ -106,7 +103,8 @@ class Model:
             # The caller may write into what it gets, and the tape may hold it.
             own = partial(self.backend.xp.asarray, copy=True)
             y, end = door.leave(entry.single, (own(y), tree.map(own, end)))
-            return y, end, door.Tape(entry.single, entry.x.shape[0], tuple(y.shape), params, tape)
+            kept = tree.map(lambda a: a, params), tape  # those that there are now: the caller may replace one
+            return y, end, door.Tape(entry.single, entry.x.shape[0], tuple(y.shape), *kept)
 
     def backward(
         self, tape: Any, dy: Array | None, dstate: State = None, *, inputs: bool = True
@@ -231,7 +229,9 @@ class Model:
     def to(self, backend: str | Backend, dtype: str | None = None) -> "Model":
         """A copy of this model on another backend, in this one's dtype unless given; training goes on there too."""
         target = choose_backend(backend, dtype or _own(backend, self.backend.dtype))
-        other = Model(self.layer, target, None, self.seed, self.input_shape, self.params)
+        with self.backend.active():
+            params = tree.map(partial(self.backend.xp.asarray, copy=True), self.params)
+        other = Model(self.layer, target, None, self.seed, self.input_shape, params)
         other.run = None if self.run is None else self.run.moved(target, self.params, other.params)
         return other
 

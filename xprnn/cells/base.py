@@ -20,9 +20,9 @@ class Cell(ABC):
     meets lengths, directions or time. Rows never meet: row b of each result depends on row b of the arguments alone.
     Nothing that comes in is changed, but for one thing: ``step_vjp`` may write into what ``linearize`` has made, and
     return that as its delta (``project_vjp`` then looks at the delta only). ``a += b`` may change the array or make a
-    new one, as where arrays cannot be written to: go on with ``a``. ``step`` and ``step_vjp`` do the same at every time:
-    where nothing hangs on an array's numbers, the loop on NumPy runs them once and does again what they have done. So
-    they draw no random numbers, count no calls, and leave a matrix as it is once they have multiplied by it.
+    new one, as where arrays cannot be written to: go on with ``a``. ``step`` and ``step_vjp`` do the same at every
+    time: where nothing hangs on an array's numbers, the loop on NumPy runs them once and does again what they have
+    done. So they draw no random numbers, count no calls, and leave a matrix as it is once they have multiplied by it.
     What a step costs in the loop, each cell says: the operations that compute arrays, adding dy among them, and the
     copies of results to where they are kept. NumPy's loop, which does again what it has done, makes no more operations,
     and copies in places of its own.

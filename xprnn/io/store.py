@@ -5,7 +5,7 @@ import itertools
 import json
 import math
 import os
-import tempfile
+import stat
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -84,19 +84,22 @@ def check_seal(file: BinaryIO, place: int) -> None:
 def atomic(path: str | os.PathLike, data: bytes | bytearray) -> None:
     """Write ``data`` to ``path`` so that it is always the old file or the new one: temporary file, fsync, rename.
 
+    A new file has the rights that the process gives to files, one that was there keeps its own.
     Raises OSError if the folder cannot be written to; then ``path`` is as it was. A process that is killed while it
     writes leaves the temporary file behind, ``.NAME.*.part`` beside ``path``; it may be removed.
     """
     path = Path(os.path.realpath(path))  # a symbolic link stays: the file it points to is replaced
     if not path.parent.is_dir():
         raise FileNotFoundError(f"there is no folder {path.parent} to write {path.name} to")
-    descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+    temporary = path.with_name(f".{path.name}.{os.urandom(8).hex()}.part")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        os.chmod(temporary, 0o666 & ~_umask())
+        with contextlib.suppress(FileNotFoundError):
+            os.chmod(temporary, stat.S_IMODE(path.stat().st_mode))
         os.replace(temporary, path)
     except BaseException:
         with contextlib.suppress(FileNotFoundError):
@@ -170,12 +173,6 @@ def _integer(digits: str) -> int:
     if len(digits) > 20 or abs(int(digits)) >= LARGEST_INTEGER:
         raise ValueError(f"its JSON holds an integer of more than 64 bits, {digits[:20]}...")
     return int(digits)
-
-
-def _umask() -> int:
-    current = os.umask(0)
-    os.umask(current)
-    return current
 
 
 def _sync_folder(folder: Path) -> None:

@@ -224,5 +224,5 @@ def _buffers(x: Array, arrays: tuple) -> Iterable[Array | None]:
 
 
 def _viewed(tensor: Array) -> Array:
-    """The NumPy array that shares the memory of a tensor of torch, or of what it stands for if it is a lazy negative."""
+    """The NumPy array that shares the memory of a torch tensor; a lazily negated one is negated first."""
     return tensor.resolve_neg().numpy()
