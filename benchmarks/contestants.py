@@ -140,7 +140,8 @@ def onnxruntime(job, threads):
 def jax_programs(job):
     """jax.jit of one lax.scan over the steps, all that needs no state before it, all gates in one product a step.
 
-    y from the weights and x; and y, the weights' gradients and dx from the weights, x and dy.
+    y from the weights and x; and y, the weights' gradients and dx from the weights, x and dy. The scan's steps are
+    not unrolled, as JAX has it if nothing is said.
     """
     import jax
     import jax.numpy as jnp

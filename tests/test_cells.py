@@ -1,6 +1,7 @@
 """Cells against their equations written out gate by gate, and how their parameters begin."""
 
 import math
+import re
 
 import numpy as np
 import pytest
@@ -200,3 +201,17 @@ def test_cells_are_values():
     assert cells.RNN(4).state_sizes == cells.GRU(4).state_sizes == cells.GRUResetBefore(4).state_sizes == (4,)
     with pytest.raises(ValueError, match="no activation 'tahn'"):
         cells.RNN(4, "tahn")
+
+
+@pytest.mark.parametrize("units", [0, -1, 2.5, "4", True, None, np.float64(4.0)], ids=repr)
+@pytest.mark.parametrize("name", [name for name in cells.__all__ if name not in ("Cell", "Zoneout")])
+def test_units_are_a_whole_number(name, units):
+    kind = getattr(cells, name)
+    more = (3,) if kind is cells.ProjectedLSTM else ()
+    said = rf"{name} has a whole number of units, 1 or more, not {re.escape(repr(units))}"
+    with pytest.raises(ValueError, match=said):
+        kind(units, *more)
+    if more:
+        with pytest.raises(ValueError, match="ProjectedLSTM has a whole number of units"):
+            kind(3, units)
+    assert kind(np.int64(4), *more).state_sizes[-1] == 4

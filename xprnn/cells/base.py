@@ -1,6 +1,7 @@
 """What a cell is: functions of its parameters, each with its reverse, which are called in the reverse order."""
 
 from abc import ABC, abstractmethod
+from numbers import Integral
 from typing import ClassVar
 
 from ..types import Array, Generator, Namespace, Params
@@ -16,7 +17,8 @@ class Cell(ABC):
         dx, dp    = project_vjp(xp, p, x, s, k, delta)       all steps at once: every weight gradient
 
     The outer functions and ``linearize`` see time folded into the batch, so they are plain matrix algebra, done once
-    per sequence, as ``prepare`` and ``prepare_vjp`` are. A cell is a frozen dataclass; it holds no arrays and never
+    per sequence, as ``prepare`` and ``prepare_vjp`` are. A cell is a frozen dataclass, and refuses what its fields
+    cannot be, in ``__post_init__`` with ValueError; it holds no arrays and never
     meets lengths, directions or time. Rows never meet: row b of each result depends on row b of the arguments alone.
     Nothing that comes in is changed, but for one thing: ``step_vjp`` may write into what ``linearize`` has made, and
     return that as its delta (``project_vjp`` then looks at the delta only). ``a += b`` may change the array or make a
@@ -33,6 +35,12 @@ class Cell(ABC):
     hidden: int
     takes_dropout: ClassVar[bool] = False
     """Whether the steps send h through ``ops.gates.drop`` on its way into the recurrent weights: recurrent dropout."""
+
+    def __post_init__(self) -> None:
+        """Raise ValueError unless each leaf of the state is a whole number of units wide, 1 or more."""
+        for n in self.state_sizes:
+            if isinstance(n, bool) or not isinstance(n, Integral) or n < 1:
+                raise ValueError(f"{type(self).__name__} has a whole number of units, 1 or more, not {n!r}")
 
     @property
     def state_sizes(self) -> tuple[int, ...]:

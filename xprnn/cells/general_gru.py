@@ -34,6 +34,7 @@ class GeneralGRU(Cell):
     takes_dropout = True
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if not isinstance(self.activations, tuple) or len(self.activations) != 2:
             raise ValueError(f"GeneralGRU has two activations, F and G, not {self.activations!r}")
         for name in self.activations:

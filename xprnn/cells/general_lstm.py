@@ -39,6 +39,7 @@ class GeneralLSTM(Cell):
     takes_dropout = True
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if not isinstance(self.activations, tuple) or len(self.activations) != 3:
             raise ValueError(f"GeneralLSTM has three activations, F, G and K, not {self.activations!r}")
         for name in self.activations:

@@ -34,6 +34,7 @@ class LayerNormLSTM(Cell):
     takes_dropout = True
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if not self.epsilon > 0:
             raise ValueError(f"LayerNormLSTM: epsilon must be above 0, not {self.epsilon!r}.")
 

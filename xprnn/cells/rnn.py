@@ -27,6 +27,7 @@ class RNN(Cell):
     takes_dropout = True
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         activations.get(self.activation)
 
     def init(self, rng: Generator, features: int) -> Params:

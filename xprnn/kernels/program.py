@@ -23,6 +23,9 @@ Kind = tuple[tuple[int, ...], Any]  # an array's shape and dtype
 class Program(NamedTuple):
     """The lines of a step: each a function, and what takes its operands out of those of all lines.
 
+    An RNN's way there is dot(h, Wh, z), add(z, u, z), tanh(z, h'): z is a room, u the slab at its time, h and h' are
+    the state at that time and, late, at the next.
+
     operands: where each is found, and the keys that lead from there to it; or None, and what it is in all walks.
               What is the same at all times is p's leaves and then the rooms; what moves is slabs, states, and outs.
     rooms: the arrays that the step makes for itself. outs: those that it leaves, or the number of the slab that one is.
