@@ -59,8 +59,8 @@ def head(result):
         "",
         "Every figure is the other's time divided by xprnn's, above 1 xprnn is faster: medians over "
         f"{result['rounds'] * times} rounds{f', at {times} times,' * (times > 1)} in which the two take turns in one "
-        "process, float32. With one thread the process is held to one core. All outputs that were timed, gradients "
-        "among them, were held to float64.",
+        "process, float32. With one thread the process is held to one core. All outputs that were timed, dx and the "
+        "gradients of weights among them, were held to float64.",
     ])  # fmt: skip
 
 
