@@ -73,17 +73,17 @@ def test_complex_numbers_are_refused():
 
 
 def test_a_number_of_threads_is_one_or_more():
-    for threads in (0, -1, 1.5, "2"):
+    for threads in (0, -1, 1.5, "2", True):
         with pytest.raises(ValueError, match="threads is a whole number, 1 or more, or None, not"):
             cpu.CPU(threads)
     cell = cells.LSTM(64)
     p, _, s = drawn(cell)
     x, s = np.ones((100, 50, D), "f"), tuple(np.ones((50, 64), "f") for _ in s)
     wanted = scan(cell, p, x, s, kernel=cpu.CPU(50))[0]
-    for many in (2**31 - 1, 2**31, 2**32 - 1, 2**32):
+    for many in (2**31 - 1, 2**31, 2**32 - 1, 2**32, 2**63):
         np.testing.assert_array_equal(scan(cell, p, x, s, kernel=cpu.CPU(many))[0], wanted)
     object.__setattr__(bad := cpu.CPU(), "threads", -1)
-    with pytest.raises(ValueError, match="threads are 1 or more, not -1"):
+    with pytest.raises(ValueError, match="threads are 1 to 32768, not -1"):
         scan(cell, p, x, s, kernel=bad)
 
 
@@ -91,6 +91,10 @@ def test_a_number_of_threads_is_one_or_more():
 def test_what_is_no_number_of_threads_is_passed_over(said):
     cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count()
     assert printed("from xprnn.kernels import cpu; print(cpu.THREADS)", OMP_NUM_THREADS=said) == [str(cores)]
+
+
+def test_no_more_threads_than_there_can_be():
+    assert printed("from xprnn.kernels import cpu; print(cpu.THREADS)", OMP_NUM_THREADS="9" * 30) == ["32768"]
 
 
 ENDING = """

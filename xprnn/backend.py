@@ -57,6 +57,12 @@ class Backend:
                 x = array_api_compat.to_device(x, handle)
             return self._cast(library.xp(), x, dtype)
 
+    def copy(self, x: Any) -> Array:
+        """What ``asarray`` makes of x, in memory of its own."""
+        there = self.asarray(x)
+        with self.active():
+            return self.xp.asarray(there, copy=True)
+
     def to_numpy(self, x: Array) -> np.ndarray:
         """``x`` as a NumPy array: itself if it is one, else a writeable copy."""
         return _host(x)

@@ -229,9 +229,7 @@ class Model:
     def to(self, backend: str | Backend, dtype: str | None = None) -> "Model":
         """A copy of this model on another backend, in this one's dtype unless given; training goes on there too."""
         target = choose_backend(backend, dtype or _own(backend, self.backend.dtype))
-        with self.backend.active():
-            params = tree.map(partial(self.backend.xp.asarray, copy=True), self.params)
-        other = Model(self.layer, target, None, self.seed, self.input_shape, params)
+        other = Model(self.layer, target, None, self.seed, self.input_shape, tree.map(target.copy, self.params))
         other.run = None if self.run is None else self.run.moved(target, self.params, other.params)
         return other
 

@@ -18,9 +18,9 @@ class Cell(ABC):
 
     The outer functions and ``linearize`` see time folded into the batch, so they are plain matrix algebra, done once
     per sequence, as ``prepare`` and ``prepare_vjp`` are. A cell is a frozen dataclass, and refuses what its fields
-    cannot be, in ``__post_init__`` with ValueError; it holds no arrays and never meets lengths, directions or time.
-    Rows never meet: row b of each result depends on row b of the arguments alone. Nothing that comes in is changed, but
-    for one thing: ``step_vjp`` may write into what ``linearize`` has made, and return that as its delta
+    cannot be, in ``__post_init__`` with ValueError or TypeError; it holds no arrays and never meets lengths, directions
+    or time. Rows never meet: row b of each result depends on row b of the arguments alone. Nothing that comes in is
+    changed, but for one thing: ``step_vjp`` may write into what ``linearize`` has made, and return that as its delta
     (``project_vjp`` then looks at the delta only). ``a += b`` may change the array or make a new one, as where arrays
     cannot be written to: go on with ``a``. ``step`` and ``step_vjp`` do the same at every time: where nothing hangs on
     an array's numbers, the loop on NumPy runs them once and does again what they have done. So they draw no random

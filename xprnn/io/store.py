@@ -92,14 +92,16 @@ def atomic(path: str | os.PathLike, data: bytes | bytearray) -> None:
     if not path.parent.is_dir():
         raise FileNotFoundError(f"there is no folder {path.parent} to write {path.name} to")
     temporary = path.with_name(f".{path.name}.{os.urandom(8).hex()}.part")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
+    rights = _rights(path)
+    kind = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+    descriptor = os.open(temporary, kind, 0o666 if rights is None else 0o600)  # nobody else's before it is whole
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        with contextlib.suppress(FileNotFoundError):
-            os.chmod(temporary, stat.S_IMODE(path.stat().st_mode))
+        if rights is not None:
+            os.chmod(temporary, rights)
         os.replace(temporary, path)
     except BaseException:
         with contextlib.suppress(FileNotFoundError):
@@ -173,6 +175,14 @@ def _integer(digits: str) -> int:
     if len(digits) > 20 or abs(int(digits)) >= LARGEST_INTEGER:
         raise ValueError(f"its JSON holds an integer of more than 64 bits, {digits[:20]}...")
     return int(digits)
+
+
+def _rights(path: Path) -> int | None:
+    """Those of the file that is there; None where there is none, or the system has no such rights."""
+    try:
+        return None if os.name == "nt" else stat.S_IMODE(path.stat().st_mode)
+    except FileNotFoundError:
+        return None
 
 
 def _sync_folder(folder: Path) -> None:

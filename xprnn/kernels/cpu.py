@@ -34,6 +34,10 @@ First = TypeVar("First")
 Second = TypeVar("Second")
 
 
+MOST_THREADS = 2**15
+"""More are never asked for, whatever is said."""
+
+
 def _loaded() -> tuple[ModuleType | None, str]:
     """The compiled module, or None and why it is not there."""
     if os.environ.get("XPRNN_NATIVE") == "0":
@@ -50,7 +54,7 @@ def _threads() -> tuple[int, str]:
     """How many threads are taken if nothing else is said, and why so many."""
     said = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0]
     if said.isascii() and said.isdigit() and int(said) > 0:
-        return int(said), "as OMP_NUM_THREADS says"
+        return min(int(said), MOST_THREADS), "as OMP_NUM_THREADS says"
     cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
     return cores, "as many as there are cores"
 
@@ -92,7 +96,8 @@ class CPU:
     instructions: str | None = None
 
     def __post_init__(self) -> None:
-        if self.threads is not None and not (isinstance(self.threads, Integral) and self.threads >= 1):
+        whole = isinstance(self.threads, Integral) and not isinstance(self.threads, bool)
+        if self.threads is not None and not (whole and self.threads >= 1):
             raise ValueError(f"threads is a whole number, 1 or more, or None, not {self.threads!r}")
 
     def accepts(self, cell: Cell, x: Array, mask: Array | None) -> bool:
@@ -165,7 +170,7 @@ class CPU:
 
     def _numbers(self, cell: Cell, x: Array, reverse: bool) -> tuple:
         """What both ways begin with, in the order of ``Place`` in module.cpp."""
-        threads = self.threads or THREADS
+        threads = min(self.threads or THREADS, MOST_THREADS)
         return self._instructions(), _kind(cell), threads, reverse, _format(x), *x.shape, cell.hidden
 
     def _instructions(self) -> str:

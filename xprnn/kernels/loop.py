@@ -120,12 +120,11 @@ def _lasts(cell: Cell) -> bool:
 
     What a user's cell calls, or an activation that a cell holds, may be another function at the next call.
     """
-    return type(cell).__module__.startswith(OWN) and all(map(_plain, vars(cell).values()))
+    fields = (_lasts(a) if isinstance(a, Cell) else _plain(a) for a in vars(cell).values())
+    return type(cell).__module__.startswith(OWN) and all(fields)
 
 
 def _plain(a: Any) -> bool:
-    if isinstance(a, Cell):
-        return _lasts(a)
     return type(a) in PLAIN or (type(a) is tuple and all(map(_plain, a)))
 
 

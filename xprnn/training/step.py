@@ -68,8 +68,8 @@ class Run(NamedTuple):
     sizes: tuple[int, ...] = ()
 
     def moved(self, target: Backend, before: Params | None, after: Params | None) -> "Run":
-        """The same run with its arrays on another backend; where its parameters were ``before``, they are ``after``."""
-        run = Run(*tree.map(lambda a: a if isinstance(a, (int, float)) else target.asarray(a), tuple(self)))
+        """A copy of this run on another backend; where its parameters were ``before``, they are ``after``."""
+        run = Run(*tree.map(lambda a: a if isinstance(a, (int, float)) else target.copy(a), tuple(self)))
         return run if after is None or self.params is not before else run._replace(params=after)
 
 

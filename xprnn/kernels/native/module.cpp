@@ -54,8 +54,6 @@ void with_kernels(PyObject* name, char format, Work work) {
 enum Place { KERNELS, KIND, THREADS, REVERSE, FORMAT, T, B, D, H, INPUTS };
 enum Input { X, MASK, WX, WH, BX, BH, WC, KEEP, REST };
 
-constexpr long MOST_THREADS = 1 << 15;
-
 struct Sizes {
     Kind kind;
     char format;
@@ -123,9 +121,9 @@ std::atomic<bool> ending{false};
     for (;;) std::this_thread::sleep_for(std::chrono::hours(1));
 }
 
-// Do what takes the lock of the interpreter. Where that is ending, it ends any thread but the main one, which would
-// leave through all destructors: but others may be at work with what it holds, and arrays are not to be given back
-// without the lock. So it stays where it is, as Python itself has it from 3.14 on.
+// Do what takes the lock of the interpreter. Where that is ending, it ends any thread but the main one, with glibc by
+// an exception that runs all destructors: but others may be at work with what it holds, and arrays are not to be given
+// back without the lock. So it stays where it is, as Python itself has it from 3.14 on.
 template <class Work>
 void locking(Work work) {
 #ifdef __GLIBCXX__
@@ -179,8 +177,8 @@ void make_both(const Calls& calls) {
 
 int threads_of(PyObject* const* a) {
     const long said = integer(a[THREADS]);
-    if (said < 1) raise(PyExc_ValueError, "threads are 1 or more, not " + std::to_string(said));
-    return static_cast<int>(std::min(said, MOST_THREADS));
+    if (said < 1 || said > 1 << 15) raise(PyExc_ValueError, "threads are 1 to 32768, not " + std::to_string(said));
+    return static_cast<int>(said);
 }
 
 template <class Real>
