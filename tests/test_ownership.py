@@ -27,6 +27,7 @@ def arrays(run):
 
 @pytest.mark.parametrize("name", ["numpy", "torch"])
 def test_a_copy_of_a_model_shares_nothing(name):
+    pytest.importorskip(name)
     backend = opened(name, "float64")
     model, x = recurrent(backend), Arrays(backend).x
     model.fit(x, Arrays(backend).y, epochs=1, verbose=False)
